@@ -1,0 +1,45 @@
+package core
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+)
+
+// Hash is the sha2-256 digest of an entry's header bytes. It names the entry.
+type Hash [sha256.Size]byte
+
+// IsZero reports whether h names no entry.
+func (h Hash) IsZero() bool { return h == Hash{} }
+
+// String returns the hash in lower-case hex.
+func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// WriterID is hash(peer ID, incarnation): one member writing from one copy of
+// one directory.
+type WriterID [sha256.Size]byte
+
+// String returns the ID in lower-case hex.
+func (w WriterID) String() string { return hex.EncodeToString(w[:]) }
+
+// Chain tells the two chains of a writer apart.
+type Chain uint8
+
+// The chains of a writer. Each counts its own seq from 1.
+const (
+	ChainMembership Chain = 0
+	ChainContent    Chain = 1
+)
+
+// Entry is a signed entry as it travels and as it is stored: the header, the
+// ops beside it, and the signature over the header. Package log reads it.
+type Entry struct {
+	Header []byte
+	Ops    []byte
+	Sig    []byte
+}
+
+// Hash returns the hash that names the entry.
+func (e Entry) Hash() Hash { return sha256.Sum256(e.Header) }
+
+// Size returns what the entry costs to hold or to send, in bytes.
+func (e Entry) Size() int { return len(e.Header) + len(e.Ops) + len(e.Sig) }

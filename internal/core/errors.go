@@ -1,0 +1,25 @@
+package core
+
+import "errors"
+
+// The sentinels of the public API. The root package documents and re-exports
+// each one, so that a host only needs errors.Is.
+var (
+	ErrClosed         = errors.New("soma: store is closed")
+	ErrLocked         = errors.New("soma: directory is in use")
+	ErrNotFound       = errors.New("soma: not found")
+	ErrForbidden      = errors.New("soma: not permitted")
+	ErrCorrupt        = errors.New("soma: stored data is damaged")
+	ErrNotDatabase    = errors.New("soma: file is not a Soma database")
+	ErrSchemaTooNew   = errors.New("soma: database was written by a newer version")
+	ErrNoCgo          = errors.New("soma: SQLite needs cgo: build with CGO_ENABLED=1 and a C compiler")
+	ErrInvalidID      = errors.New("soma: invalid identifier")
+	ErrInvalidName    = errors.New("soma: invalid name")
+	ErrInvalidOption  = errors.New("soma: invalid option")
+	ErrInvalidUpdate  = errors.New("soma: invalid Yjs update")
+	ErrInvalidVector  = errors.New("soma: invalid Yjs state vector")
+	ErrInvalidEntry   = errors.New("soma: invalid entry")
+	ErrInvalidEvent   = errors.New("soma: invalid event")
+	ErrInvalidArchive = errors.New("soma: invalid space archive")
+	ErrTooLarge       = errors.New("soma: value exceeds its limit")
+)

@@ -1,0 +1,264 @@
+package core
+
+import "context"
+
+// Store keeps a replica's data: one database with one writer. It is the seam
+// between the rules (internal/replica) and the place that holds rows (package
+// store); store/storetest is the conformance suite for any implementation.
+//
+// Errors are sentinels of this package, wrapped: ErrClosed after Close,
+// ErrNotFound where a method says so, ErrCorrupt for damaged data.
+type Store interface {
+	// Write runs fn in the writer's next transaction and returns when that
+	// transaction is durable. Concurrent calls share one transaction (group
+	// commit); each runs in a savepoint of its own, so an error or a panic of fn
+	// undoes only fn's writes. fn runs on the writer's goroutine: it must not
+	// call Write or wait for anything. ctx counts until the writer has claimed
+	// the job; after that Write waits for the result, so a ctx error means that
+	// nothing was stored.
+	Write(ctx context.Context, fn func(Tx) error) error
+	// WriteSynced is Write that reaches the disk before it returns even when the
+	// store was opened with relaxed durability.
+	WriteSynced(ctx context.Context, fn func(Tx) error) error
+	// Read runs fn on one consistent state. Reads run beside the writer and
+	// beside each other. fn must not call Write.
+	Read(ctx context.Context, fn func(View) error) error
+	// Close lets claimed and running calls finish, then closes the database. It is idempotent.
+	Close() error
+}
+
+// View reads one consistent state. It is valid only inside the function it was
+// passed to. Returned slices belong to the caller.
+type View interface {
+	// Meta returns the value stored under key, or nil.
+	Meta(key string) ([]byte, error)
+
+	// Space returns ErrNotFound for an unknown space.
+	Space(id SpaceID) (SpaceRecord, error)
+	// Spaces returns up to limit spaces with IDs greater than after, in order of ID.
+	Spaces(after SpaceID, limit int) ([]SpaceRecord, error)
+	// FieldWrites returns the remembered writes of one field, in any order.
+	FieldWrites(space int64, object, field string) ([]FieldWrite, error)
+
+	// Writer returns ErrNotFound for an unknown key.
+	Writer(key int64) (WriterRecord, error)
+	// WriterByID returns ErrNotFound for an unknown writer.
+	WriterByID(id WriterID) (WriterRecord, error)
+
+	// Entry returns the entry with its ops, or ErrNotFound.
+	Entry(space int64, hash Hash) (EntryRecord, error)
+	// EntryHeader is Entry without reading Ops and Sig.
+	EntryHeader(space int64, hash Hash) (EntryRecord, error)
+	// EntryByKey is EntryHeader by row key.
+	EntryByKey(key int64) (EntryRecord, error)
+	// EntriesAfter returns entries of a space in the order they were accepted,
+	// which is causal, with keys greater than after. It stops after the entry with
+	// which their sizes exceed maxBytes, so it returns at least one if there is one.
+	EntriesAfter(space, after int64, maxBytes int) ([]EntryRecord, error)
+	// EntriesAt returns the entries of one writer at one seq: several after a fork.
+	EntriesAt(space, writer int64, chain Chain, seq uint64) ([]EntryRecord, error)
+	// WriterHead returns the newest entry of a writer's chain, or ErrNotFound.
+	WriterHead(space, writer int64, chain Chain) (HeadRecord, error)
+	// Heads returns every writer's heads, ordered by writer key and chain.
+	Heads(space int64) ([]HeadRecord, error)
+	// Frontier returns the entries of a chain kind that no other accepted entry
+	// cites, in order of hash.
+	Frontier(space int64, chain Chain) ([]FrontierRecord, error)
+	// AuthSet returns the sorted membership heads interned under key, or ErrNotFound.
+	AuthSet(key int64) ([]Hash, error)
+
+	// Parked returns the entries that wait for missing, in order of arrival.
+	Parked(space int64, missing Hash) ([]ParkedRecord, error)
+	// IsParked reports whether an entry with that hash waits.
+	IsParked(space int64, hash Hash) (bool, error)
+	// ParkedBytes returns what waits: of the author, and in the whole space.
+	ParkedBytes(space int64, author PeerID) (ofAuthor, ofSpace int64, err error)
+
+	// Doc returns ErrNotFound for a document that was never written.
+	Doc(space int64, id DocumentID) (DocRecord, error)
+	// DocByKey returns ErrNotFound for an unknown key.
+	DocByKey(key int64) (DocRecord, error)
+	// Docs returns up to limit documents, hidden ones too, with IDs greater than
+	// after, in order of ID (bytewise).
+	Docs(space int64, after DocumentID, limit int) ([]DocRecord, error)
+	// DocClient returns ErrNotFound for a client that the document does not know.
+	DocClient(doc int64, client uint64) (DocClient, error)
+	// DocClients returns all clients of a document, highest first.
+	DocClients(doc int64) ([]DocClient, error)
+	// DeletedRanges returns the stored deleted ranges of a client that overlap or
+	// touch [from, to], in order of clock.
+	DeletedRanges(doc int64, client, from, to uint64) ([]ClockRange, error)
+	// DocPending returns what waits for missing structs, as a Yjs v1 update, or nil.
+	DocPending(doc int64) ([]byte, error)
+	// DocSnapshot returns the compacted state, or nil. DocRecord.ThroughN says
+	// which ops it covers.
+	DocSnapshot(doc int64) ([]byte, error)
+	// DocOps calls fn with the update of each sealed op with n greater than after,
+	// in order of n. The slice is fn's to keep.
+	DocOps(doc, after int64, fn func(n int64, update []byte) error) error
+	// Tail returns the unsealed updates of a document in order.
+	Tail(doc int64) ([]TailRecord, error)
+	// TailDocs returns the keys of up to limit documents that have a tail, in
+	// order, greater than after. space 0 means any space.
+	TailDocs(space, after int64, limit int) ([]int64, error)
+}
+
+// Tx reads and writes inside the writer's transaction.
+type Tx interface {
+	View
+
+	// OnRollback registers fn to run on the writer's goroutine, before its next
+	// job, if this job's writes do not become durable.
+	OnRollback(fn func())
+
+	SetMeta(key string, value []byte) error
+
+	// PutSpace inserts (Key 0, then set) or updates a space.
+	PutSpace(*SpaceRecord) error
+	PutFieldWrite(space int64, object, field string, w FieldWrite) error
+	DeleteFieldWrite(space int64, object, field string, entry int64) error
+
+	// EnsureWriter returns the key of the writer, inserting it if needed.
+	EnsureWriter(WriterRecord) (int64, error)
+	// InsertEntry stores an entry and sets its Key. Keys rise strictly.
+	InsertEntry(*EntryRecord) error
+	PutWriterHead(HeadRecord) error
+	AddFrontier(space int64, chain Chain, f FrontierRecord) error
+	// RemoveFrontier does nothing when the entry is not in the frontier.
+	RemoveFrontier(space int64, chain Chain, hash Hash) error
+	// EnsureAuthSet interns sorted membership heads.
+	EnsureAuthSet(space int64, heads []Hash) (int64, error)
+
+	// Park stores an entry that waits. Parking it again replaces what it waits for.
+	Park(ParkedRecord) error
+	Unpark(space int64, hash Hash) error
+
+	// PutDoc inserts (Key 0, then set) or updates a document.
+	PutDoc(*DocRecord) error
+	PutDocClient(doc int64, c DocClient) error
+	// AddDeleted adds [r.Clock, r.Clock+r.Len) to a client's deleted ranges,
+	// merging with what overlaps or touches, and returns the parts that were not
+	// there before, in order.
+	AddDeleted(doc int64, client uint64, r ClockRange) ([]ClockRange, error)
+	// SetDocPending stores what waits; nil removes it.
+	SetDocPending(doc int64, update []byte) error
+	SetDocSnapshot(doc int64, update []byte) error
+	// AddDocOp records that op n of the document is the bytes
+	// [off, off+length) of the entry's Ops.
+	AddDocOp(doc, n, entry int64, off, length int) error
+	AddTail(doc int64, t TailRecord) error
+	ClearTail(doc int64) error
+}
+
+// SpaceRecord is a row of table space.
+type SpaceRecord struct {
+	Key         int64
+	ID          SpaceID
+	Name        string // folded from the entries
+	Creator     PeerID // author of the genesis entry
+	CreatedAtMs int64
+	UpdatedAtMs int64
+}
+
+// FieldWrite is one causally maximal write of a field.
+type FieldWrite struct {
+	Entry  int64
+	Hash   Hash
+	WallMs uint64
+	Value  []byte
+}
+
+// Incarnation tells the copies of a directory apart.
+type Incarnation [16]byte
+
+// WriterRecord is a row of table writer.
+type WriterRecord struct {
+	Key         int64
+	ID          WriterID
+	Peer        PeerID
+	Incarnation Incarnation
+}
+
+// EntryState says what became of a stored entry.
+type EntryState uint8
+
+// EntryKept is an entry whose ops count. Authority adds further states.
+const EntryKept EntryState = 0
+
+// EntryRecord is a row of table entry.
+type EntryRecord struct {
+	Key    int64
+	Space  int64
+	Writer int64
+	Chain  Chain
+	Seq    uint64
+	Hash   Hash
+	State  EntryState
+	Auth   int64 // key of the cumulative auth set; 0 for none
+	Entry  Entry
+}
+
+// HeadRecord is a row of table writer_head.
+type HeadRecord struct {
+	Space  int64
+	Writer int64
+	Chain  Chain
+	Seq    uint64
+	Entry  int64
+	Hash   Hash
+}
+
+// FrontierRecord is a row of table frontier.
+type FrontierRecord struct {
+	Entry int64
+	Hash  Hash
+}
+
+// ParkedRecord is a row of table parked.
+type ParkedRecord struct {
+	Space   int64
+	Hash    Hash
+	Author  PeerID
+	Missing Hash
+	Entry   Entry
+}
+
+// DocRecord is a row of table doc: everything about a document but its content.
+type DocRecord struct {
+	Key         int64
+	Space       int64
+	ID          DocumentID
+	CreatedBy   PeerID
+	CreatedAtMs int64
+	UpdatedAtMs int64 // this machine's clock, strictly rising
+	Hidden      bool  // deleted, and nothing written since
+	Epoch       []byte
+	LastN       int64 // highest op number given out
+	ThroughN    int64 // the snapshot covers ops up to here
+	OpBytes     int64 // size of the sealed ops after ThroughN
+	SnapBytes   int64 // size of the snapshot
+	TailCount   int64
+	TailBytes   int64
+	SealedAtMs  int64 // when the tail was last sealed
+}
+
+// DocClient is a row of table doc_client: what a document holds of one Yjs client.
+type DocClient struct {
+	Client  uint64
+	End     uint64 // all clocks below are had
+	Owner   int64  // key of the writer whose member owns the clientID
+	Foreign []byte // ranges written by others than the owner; nil for none
+}
+
+// ClockRange is a run of Yjs clocks of one client.
+type ClockRange struct {
+	Clock uint64
+	Len   uint64
+}
+
+// TailRecord is a row of table tail: a durable op that no entry holds yet.
+type TailRecord struct {
+	N      int64
+	OpID   []byte
+	Update []byte
+}

@@ -90,12 +90,15 @@ func ParseDomainEvent(data []byte) (DomainEvent, error) {
 		return DomainEvent{}, invalid("kind %q is unknown", e.Kind)
 	}
 	// Validate cannot tell an absent field from an empty one.
-	for name, wanted := range map[string]bool{"source": true, "atMs": true, "spaceId": f.space, "documentId": f.document} {
+	for _, field := range []struct {
+		name   string
+		wanted bool
+	}{{"source", true}, {"atMs", true}, {"spaceId", f.space}, {"documentId", f.document}} {
 		switch {
-		case wanted && !seen[name]:
-			return DomainEvent{}, invalid("%s without %s", e.Kind, name)
-		case !wanted && seen[name]:
-			return DomainEvent{}, invalid("%s with %s", e.Kind, name)
+		case field.wanted && !seen[field.name]:
+			return DomainEvent{}, invalid("%s without %s", e.Kind, field.name)
+		case !field.wanted && seen[field.name]:
+			return DomainEvent{}, invalid("%s with %s", e.Kind, field.name)
 		}
 	}
 	if err := e.Validate(); err != nil {

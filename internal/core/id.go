@@ -4,7 +4,6 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/ipfs/go-cid"
@@ -24,8 +23,8 @@ type SpaceID string
 type DocumentID = string
 
 // CheckID reports ErrInvalidID unless id is non-empty printable UTF-8 of at
-// most MaxIDBytes bytes. Spaces count as printable, other white space and
-// control characters do not.
+// most MaxIDBytes bytes. The space U+0020 counts as printable; other white space,
+// control, invisible and private-use characters do not.
 func CheckID(kind, id string) error {
 	switch {
 	case id == "":
@@ -35,10 +34,39 @@ func CheckID(kind, id string) error {
 	case !utf8.ValidString(id):
 		return fmt.Errorf("%s is not UTF-8: %w", kind, ErrInvalidID)
 	}
-	if i := strings.IndexFunc(id, func(r rune) bool { return !unicode.IsPrint(r) }); i >= 0 {
+	if i := strings.IndexFunc(id, unprintable); i >= 0 {
 		return fmt.Errorf("%s has an unprintable character at byte %d: %w", kind, i, ErrInvalidID)
 	}
 	return nil
+}
+
+// unprintable lists code points rather than asking package unicode, whose answer
+// changes with the Unicode version of the Go release: this rule decides which
+// entries are admissible, so all builds must agree on it for ever.
+func unprintable(r rune) bool {
+	for _, u := range [...]struct{ first, last rune }{
+		{0x0000, 0x001F},    // C0 controls
+		{0x007F, 0x00A0},    // DEL, C1 controls, no-break space
+		{0x00AD, 0x00AD},    // soft hyphen
+		{0x061C, 0x061C},    // Arabic letter mark
+		{0x1680, 0x1680},    // Ogham space
+		{0x180E, 0x180E},    // Mongolian vowel separator
+		{0x2000, 0x200F},    // spaces, zero width characters, directional marks
+		{0x2028, 0x202F},    // line separators, directional marks, narrow space
+		{0x205F, 0x206F},    // mathematical space, invisible operators, directional marks
+		{0x3000, 0x3000},    // ideographic space
+		{0xE000, 0xF8FF},    // private use
+		{0xFDD0, 0xFDEF},    // noncharacters
+		{0xFEFF, 0xFEFF},    // byte order mark
+		{0xFFF0, 0xFFFB},    // specials
+		{0xE0000, 0xE00FF},  // tags
+		{0xF0000, 0x10FFFF}, // private use
+	} {
+		if r >= u.first && r <= u.last {
+			return true
+		}
+	}
+	return r&0xFFFE == 0xFFFE // noncharacters at the end of each plane
 }
 
 // spaceIDPrefix is what every space ID has in common: CIDv1, dag-cbor, sha2-256.

@@ -1,0 +1,135 @@
+package yjs
+
+import (
+	"cmp"
+	"slices"
+)
+
+// deleteSet is a set of deleted units, by client.
+type deleteSet struct {
+	clients []clientRanges
+	index   map[uint64]int // only once there are many clients
+}
+
+type clientRanges struct {
+	client uint64
+	ranges []Range
+}
+
+func (ds *deleteSet) empty() bool { return len(ds.clients) == 0 }
+
+func (ds *deleteSet) reset() {
+	clear(ds.clients) // let go of the ranges
+	ds.clients = ds.clients[:0]
+	ds.index = nil
+}
+
+func (ds *deleteSet) find(client uint64) int {
+	if ds.index != nil {
+		if at, ok := ds.index[client]; ok {
+			return at
+		}
+		return -1
+	}
+	for i := len(ds.clients) - 1; i >= 0; i-- {
+		if ds.clients[i].client == client {
+			return i
+		}
+	}
+	return -1
+}
+
+// of returns the ranges of a client.
+func (ds *deleteSet) of(client uint64) []Range {
+	if at := ds.find(client); at >= 0 {
+		return ds.clients[at].ranges
+	}
+	return nil
+}
+
+func (ds *deleteSet) add(client uint64, r Range) {
+	at := ds.find(client)
+	if at < 0 {
+		at = len(ds.clients)
+		ds.clients = append(ds.clients, clientRanges{client: client})
+		switch {
+		case ds.index != nil:
+			ds.index[client] = at
+		case at == indexThreshold:
+			ds.index = make(map[uint64]int, 2*indexThreshold)
+			for i, c := range ds.clients {
+				ds.index[c.client] = i
+			}
+		}
+	}
+	c := &ds.clients[at]
+	c.ranges = append(c.ranges, r)
+}
+
+func (ds *deleteSet) addAll(other *deleteSet) {
+	for _, c := range other.clients {
+		for _, r := range c.ranges {
+			ds.add(c.client, r)
+		}
+	}
+}
+
+// normalize sorts and merges the ranges of each client.
+func (ds *deleteSet) normalize() {
+	for i := range ds.clients {
+		ds.clients[i].ranges = mergeRanges(ds.clients[i].ranges)
+	}
+}
+
+// mergeRanges sorts ranges and joins those that overlap or touch, in place.
+func mergeRanges(ranges []Range) []Range {
+	if len(ranges) < 2 {
+		return ranges
+	}
+	byClock := func(a, b Range) int { return cmp.Compare(a.Clock, b.Clock) }
+	if !slices.IsSortedFunc(ranges, byClock) {
+		slices.SortStableFunc(ranges, byClock)
+	}
+	out := ranges[:1]
+	for _, r := range ranges[1:] {
+		last := &out[len(out)-1]
+		if last.end() >= r.Clock {
+			last.Len = max(last.Len, r.end()-last.Clock)
+		} else {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// write encodes the set, higher clients first.
+func (ds *deleteSet) write(w *writer) {
+	byClient := slices.Clone(ds.clients)
+	slices.SortFunc(byClient, func(a, b clientRanges) int { return cmp.Compare(b.client, a.client) })
+	w.uint(uint64(len(byClient)))
+	for _, c := range byClient {
+		w.uint(c.client)
+		w.uint(uint64(len(c.ranges)))
+		for _, r := range c.ranges {
+			w.uint(r.Clock)
+			w.uint(r.Len)
+		}
+	}
+}
+
+func (r *reader) deleteSet() *deleteSet {
+	ds := &deleteSet{}
+	for n := r.uint(); n > 0 && r.err == nil; n-- {
+		client := r.uint()
+		for k := r.uint(); k > 0 && r.err == nil; k-- {
+			del := Range{r.uint(), r.uint()}
+			if del.Len > maxSafe-del.Clock {
+				r.fail("clock out of range")
+			}
+			if del.Len > 0 && r.err == nil {
+				ds.add(client, del)
+			}
+		}
+	}
+	return ds
+}

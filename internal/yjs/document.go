@@ -1,0 +1,406 @@
+package yjs
+
+import (
+	"bytes"
+	"cmp"
+	"maps"
+	"slices"
+)
+
+// Options say how a Doc behaves.
+type Options struct {
+	// CleanFormats deletes redundant formats after changes from outside, as a
+	// live Y.Doc does in the text types that were declared or are nested. The
+	// deletions are part of the document then, so leave it off for anything that
+	// only stores, merges or reads.
+	CleanFormats bool
+}
+
+// Doc is a document that integrates updates. Deleted content is dropped, as by a
+// Y.Doc with gc.
+type Doc struct {
+	opts       Options
+	clients    map[uint64]*structs
+	lastClient *structs // the one used last
+	roots      []*Type  // in order of first mention
+	rootIndex  map[string]*Type
+	stamps     uint64 // last conflict stamp, see resolveConflict
+
+	pending        []byte            // structs that miss others, as an update; nil for none
+	missing        map[uint64]uint64 // client -> a clock at or below which pending may be waiting
+	pendingDeletes *deleteSet        // of content that is not had; nil for none
+
+	txn          *transaction
+	spare        transaction // reused
+	transactions uint64
+}
+
+// NewDoc returns an empty document.
+func NewDoc(opts Options) *Doc {
+	return &Doc{opts: opts, clients: map[uint64]*structs{}, rootIndex: map[string]*Type{}}
+}
+
+// root returns the root type of a name, making an undeclared one.
+func (d *Doc) root(name string) *Type {
+	t := d.rootIndex[name]
+	if t == nil {
+		t = &Type{name: name}
+		d.rootIndex[name] = t
+		d.roots = append(d.roots, t)
+	}
+	return t
+}
+
+// Apply integrates an update. Content that misses other content waits inside the
+// Doc and is integrated once it can be. On an error the document is unchanged.
+// The update is not kept.
+func (d *Doc) Apply(update []byte) error {
+	u, err := ParseUpdate(update)
+	if err != nil {
+		return err
+	}
+	d.transact(func() { d.apply(u) })
+	return nil
+}
+
+func (d *Doc) apply(u *Update) {
+	rest, missing := d.integrateAll(u)
+	retry := false
+	if d.pending != nil {
+		for client, clock := range d.missing {
+			if clock < d.state(client) {
+				retry = true
+			}
+		}
+		if rest != nil {
+			for client, clock := range missing {
+				d.miss(client, clock)
+			}
+			d.pending = mustMerge(d.pending, rest)
+		}
+	} else {
+		d.pending, d.missing = rest, missing
+	}
+	d.applyDeletes(u.deletes)
+	if retry {
+		again, err := parseOwned(d.pending)
+		if err != nil { // unreachable: written by this package
+			panic(err)
+		}
+		d.pending, d.missing = nil, nil
+		d.apply(again)
+	}
+}
+
+func (d *Doc) miss(client, clock uint64) {
+	if known, ok := d.missing[client]; !ok || clock < known {
+		d.missing[client] = clock
+	}
+}
+
+// mustMerge merges updates that this package wrote.
+func mustMerge(updates ...[]byte) []byte {
+	merged, err := Merge(updates...)
+	if err != nil {
+		panic(err)
+	}
+	return merged
+}
+
+// applyDeletes deletes what is had, of the set and of the pending deletions. The
+// rest is pending.
+func (d *Doc) applyDeletes(ds *deleteSet) {
+	rest := d.deleteRanges(ds)
+	if d.pendingDeletes != nil {
+		again := d.deleteRanges(d.pendingDeletes)
+		switch {
+		case rest == nil:
+			rest = again
+		case again != nil:
+			rest.addAll(again)
+			rest.normalize()
+		}
+	}
+	d.pendingDeletes = rest
+}
+
+// deleteRanges deletes what is had of a set and returns the rest, nil for none.
+func (d *Doc) deleteRanges(ds *deleteSet) *deleteSet {
+	var rest *deleteSet
+	for _, c := range ds.clients {
+		s := d.clientStructs(c.client)
+		state := d.state(c.client)
+		for _, r := range c.ranges {
+			if r.end() > state {
+				if rest == nil {
+					rest = &deleteSet{}
+				}
+				from := max(r.Clock, state)
+				rest.add(c.client, Range{from, r.end() - from})
+			}
+			if r.Clock < state {
+				d.deleteRange(s, r)
+			}
+		}
+	}
+	return rest
+}
+
+func (d *Doc) deleteRange(s *structs, r Range) {
+	i := s.find(r.Clock)
+	if it := s.items[i]; !it.deleted() && it.id.Clock < r.Clock {
+		s.insert(i, d.split(it, r.Clock-it.id.Clock))
+		i++
+	}
+	for ; i < len(s.items) && s.items[i].id.Clock < r.end(); i++ {
+		it := s.items[i]
+		if it.deleted() {
+			continue
+		}
+		if r.end() < it.end() {
+			s.insert(i, d.split(it, r.end()-it.id.Clock))
+		}
+		d.delete(it)
+	}
+}
+
+// cursor walks over the structs of one client in an update.
+type cursor struct {
+	section
+	next int
+	dead bool // what is left of it waits
+}
+
+func (c *cursor) take() *item {
+	it := c.structs[c.next]
+	c.next++
+	return it
+}
+
+// integration is one pass over an update: structs are integrated after those
+// that they depend on. What misses something that the update does not bring is
+// put aside, with all later structs of that client.
+type integration struct {
+	d       *Doc
+	cursors []cursor // higher clients first
+	stack   []*item  // each waits for the next
+	rest    map[uint64][]*item
+	missing map[uint64]uint64
+}
+
+// integrateAll integrates what it can and returns the rest as an update, nil for
+// none, with the clocks that it misses.
+func (d *Doc) integrateAll(u *Update) (rest []byte, missing map[uint64]uint64) {
+	u.sortSections()
+	in := integration{d: d, cursors: make([]cursor, len(u.sections))}
+	for i, s := range u.sections {
+		in.cursors[i].section = s
+	}
+	for i := range in.cursors {
+		for c := &in.cursors[i]; c.next < len(c.structs); {
+			in.place(c.take())
+		}
+	}
+	if in.rest == nil {
+		return nil, nil
+	}
+	left := &Update{deletes: &deleteSet{}}
+	for client, items := range in.rest {
+		left.sections = append(left.sections, section{client, items})
+	}
+	return left.Encode(), in.missing
+}
+
+func (in *integration) cursor(client uint64) *cursor {
+	at, ok := slices.BinarySearchFunc(in.cursors, client, func(c cursor, client uint64) int {
+		return cmp.Compare(client, c.client)
+	})
+	if !ok || in.cursors[at].dead {
+		return nil
+	}
+	return &in.cursors[at]
+}
+
+// place integrates a struct after everything that it depends on, or puts it aside.
+func (in *integration) place(it *item) {
+	d := in.d
+	for {
+		if !it.isSkip() {
+			state := d.state(it.id.Client)
+			if state < it.id.Clock {
+				in.putAside(it, it.id.Client, it.id.Clock-1)
+			} else if client, waits := d.resolve(it); waits {
+				if c := in.cursor(client); c != nil && c.next < len(c.structs) {
+					in.stack = append(in.stack, it)
+					it = c.take()
+					continue
+				}
+				in.putAside(it, client, d.state(client))
+			} else if offset := state - it.id.Clock; offset < it.length {
+				d.integrate(it, offset)
+			}
+		}
+		if len(in.stack) == 0 {
+			return
+		}
+		it = in.stack[len(in.stack)-1]
+		in.stack = in.stack[:len(in.stack)-1]
+	}
+}
+
+// putAside keeps a struct, and all that wait for it, for later.
+func (in *integration) putAside(it *item, client, clock uint64) {
+	if in.rest == nil {
+		in.rest, in.missing = map[uint64][]*item{}, map[uint64]uint64{}
+	}
+	if known, ok := in.missing[client]; !ok || clock < known {
+		in.missing[client] = clock
+	}
+	for _, it := range append(in.stack, it) {
+		if c := in.cursor(it.id.Client); c != nil {
+			from := c.next - 1
+			for c.structs[from] != it { // only in a cycle, which no yjs client writes
+				from--
+			}
+			in.rest[c.client] = c.structs[from:]
+			c.next, c.dead = len(c.structs), true
+		}
+	}
+	in.stack = in.stack[:0]
+}
+
+// HasPending reports whether content or deletions wait for content that is not had.
+func (d *Doc) HasPending() bool { return d.pending != nil || d.pendingDeletes != nil }
+
+// Ends returns client -> first clock that is not had.
+func (d *Doc) Ends() map[uint64]uint64 {
+	ends := make(map[uint64]uint64, len(d.clients))
+	for client, s := range d.clients {
+		ends[client] = s.state()
+	}
+	return ends
+}
+
+// StateVector returns the encoded state vector of the integrated content.
+func (d *Doc) StateVector() []byte { return EncodeStateVector(d.Ends()) }
+
+// Encode returns an update with what a holder of the state vector lacks, all
+// deletions, and what waits. A nil state vector stands for an empty document.
+func (d *Doc) Encode(stateVector []byte) ([]byte, error) {
+	known := map[uint64]uint64{}
+	if stateVector == nil {
+		stateVector = []byte{0}
+	} else {
+		var err error
+		if known, err = decodeStateVector(stateVector); err != nil {
+			return nil, err
+		}
+	}
+	updates := [][]byte{d.encodeIntegrated(known)}
+	if d.pendingDeletes != nil {
+		var w structWriter
+		updates = append(updates, w.finish(d.pendingDeletes))
+	}
+	if d.pending != nil {
+		diff, err := Diff(d.pending, stateVector)
+		if err != nil {
+			return nil, err
+		}
+		updates = append(updates, diff)
+	}
+	if len(updates) == 1 {
+		return updates[0], nil
+	}
+	return Merge(updates...)
+}
+
+func (d *Doc) encodeIntegrated(known map[uint64]uint64) []byte {
+	var w structWriter
+	for _, client := range d.sortedClients() {
+		s := d.clients[client]
+		from := known[client]
+		if from >= s.state() {
+			continue
+		}
+		first := s.find(from)
+		w.write(s.items[first], from-s.items[first].id.Clock)
+		for _, it := range s.items[first+1:] {
+			w.write(it, 0)
+		}
+	}
+	return w.finish(d.deleted())
+}
+
+// sortedClients returns the clients, higher ones first.
+func (d *Doc) sortedClients() []uint64 {
+	return slices.SortedFunc(maps.Keys(d.clients), func(a, b uint64) int { return cmp.Compare(b, a) })
+}
+
+// deleted returns everything that is deleted.
+func (d *Doc) deleted() *deleteSet {
+	ds := &deleteSet{}
+	for client, s := range d.clients {
+		var ranges []Range
+		for _, it := range s.items {
+			if !it.deleted() {
+				continue
+			}
+			if n := len(ranges); n > 0 && ranges[n-1].end() == it.id.Clock {
+				ranges[n-1].Len += it.length
+			} else {
+				ranges = append(ranges, Range{it.id.Clock, it.length})
+			}
+		}
+		if ranges != nil {
+			ds.clients = append(ds.clients, clientRanges{client, ranges})
+		}
+	}
+	return ds
+}
+
+// Canonical merges all runs, also those that yjs would leave apart, and returns
+// the whole state. It depends only on the set of structs and deletions applied.
+func (d *Doc) Canonical() ([]byte, error) {
+	for _, s := range d.clients {
+		if len(s.items) > 1 {
+			d.mergeFrom(s, 1)
+		}
+	}
+	return d.Encode(nil)
+}
+
+// Load returns a document with all of the updates applied, in whatever order
+// they are given.
+func Load(opts Options, updates ...[]byte) (*Doc, error) {
+	d := NewDoc(opts)
+	if len(updates) == 0 {
+		return d, nil
+	}
+	all := updates[0]
+	if len(updates) > 1 {
+		merged, err := Merge(updates...)
+		if err != nil {
+			return nil, err
+		}
+		all = merged
+	} else {
+		all = bytes.Clone(all)
+	}
+	u, err := parseOwned(all)
+	if err != nil {
+		return nil, err
+	}
+	d.transact(func() { d.apply(u) })
+	return d, nil
+}
+
+// Compact returns the canonical form of the updates: runs merged and deleted
+// content dropped, the same bytes for any order and repetition of the inputs.
+// What waits for content that is not had stays in it.
+func Compact(updates ...[]byte) ([]byte, error) {
+	d, err := Load(Options{}, updates...)
+	if err != nil {
+		return nil, err
+	}
+	return d.Canonical()
+}

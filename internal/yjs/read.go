@@ -1,0 +1,276 @@
+package yjs
+
+import (
+	"errors"
+	"fmt"
+)
+
+// MaxDepth bounds the nesting of shared types that reading follows. Merging has
+// no such bound.
+const MaxDepth = 5000
+
+// ErrTooDeep is returned by reads of types nested deeper than MaxDepth.
+var ErrTooDeep = errors.New("yjs: types nested too deep")
+
+// ErrKind is returned by Declare when a root has another kind already.
+var ErrKind = errors.New("yjs: root has another kind")
+
+// Subdoc is a subdocument as its parent holds it.
+type Subdoc struct {
+	GUID    string
+	Options Object
+}
+
+// Insert is one piece of a Delta: a string, an embedded value or a *Type, with the
+// formats in force, in the order in which they started.
+type Insert struct {
+	Value      any
+	Attributes Object // nil for none
+}
+
+// Declare fixes the kind of a root, as ydoc.getText(name) and its siblings do.
+func (d *Doc) Declare(name string, kind Kind) (*Type, error) {
+	t := d.root(name)
+	switch t.kind {
+	case kind:
+	case KindNone:
+		t.kind = kind
+		t.formatted = false // yjs makes a new object, which has not seen any format
+	default:
+		return nil, fmt.Errorf("declare %q as %s, it is %s: %w", name, kind, t.kind, ErrKind)
+	}
+	return t, nil
+}
+
+// Root returns a root, or nil if nothing mentioned it.
+func (d *Doc) Root(name string) *Type { return d.rootIndex[name] }
+
+// Roots returns the roots in the order in which they were first mentioned. The
+// slice is the caller's.
+func (d *Doc) Roots() []*Type { return append([]*Type(nil), d.roots...) }
+
+// Name returns the name of a root, the node name of an element or the hook name
+// of a hook.
+func (t *Type) Name() string { return t.name }
+
+// Kind returns the declared kind, or what the content of an undeclared root looks
+// like: a keyed item makes it a map, text or formats a text, an XML child a
+// fragment, anything else an array.
+func (t *Type) Kind() Kind {
+	if t.kind != KindNone {
+		return t.kind
+	}
+	for it := t.start; it != nil; it = it.right {
+		switch c := it.content.(type) {
+		case *stringContent, *formatContent, *embedContent:
+			return KindText
+		case *typeContent:
+			switch c.typ.kind {
+			case KindXMLElement, KindXMLText, KindXMLHook, KindXMLFragment:
+				return KindXMLFragment
+			}
+			return KindArray
+		case deletedContent:
+		default:
+			return KindArray
+		}
+	}
+	if len(t.entries.keys) > 0 {
+		return KindMap
+	}
+	return KindArray
+}
+
+// Len returns the length of the sequence: UTF-16 units and embeds of a text,
+// values of an array, children of an XML node.
+func (t *Type) Len() uint64 { return t.length }
+
+// visible calls fn with each item of the sequence that is not deleted.
+func (t *Type) visible(fn func(*item)) {
+	for it := t.start; it != nil; it = it.right {
+		if !it.deleted() {
+			fn(it)
+		}
+	}
+}
+
+// values appends what an item's content holds. Text is one value here.
+func (it *item) values(to []any) []any {
+	switch c := it.content.(type) {
+	case *stringContent:
+		return append(to, string(c.text))
+	case *anyContent:
+		return append(to, c.values...)
+	case *jsonContent:
+		return append(to, c.values...)
+	case *binaryContent:
+		return append(to, c.data)
+	case *embedContent:
+		return append(to, c.value)
+	case *typeContent:
+		return append(to, c.typ)
+	case *docContent:
+		return append(to, Subdoc{c.guid, c.opts})
+	}
+	return to
+}
+
+// Values returns the sequence: values, *Type for nested types and Subdoc for
+// subdocuments. Callers must not change what is inside.
+func (t *Type) Values() []any {
+	var values []any
+	t.visible(func(it *item) { values = it.values(values) })
+	return values
+}
+
+// Entries returns the keyed values, in order of first insertion of their keys,
+// which differs between replicas. Values are as in Values.
+func (t *Type) Entries() Object {
+	var entries Object
+	for i, key := range t.entries.keys {
+		if v, ok := t.entries.items[i].newest(); ok {
+			entries = append(entries, Member{*key, v})
+		}
+	}
+	return entries
+}
+
+// Get returns the value of a key.
+func (t *Type) Get(key string) (any, bool) {
+	if it := t.entries.get(key); it != nil {
+		return it.newest()
+	}
+	return nil, false
+}
+
+// newest returns the last value of an item, which is the one that a key has.
+func (it *item) newest() (any, bool) {
+	if it.deleted() {
+		return nil, false
+	}
+	values := it.values(nil)
+	if len(values) == 0 {
+		return nil, false
+	}
+	return values[len(values)-1], true
+}
+
+// Text returns the characters of a text, without formats and embeds.
+func (t *Type) Text() string {
+	var b []byte
+	t.visible(func(it *item) {
+		if c, ok := it.content.(*stringContent); ok {
+			b = append(b, c.text...)
+		}
+	})
+	return string(b)
+}
+
+// Delta returns a text with its formats and embeds (https://quilljs.com/docs/delta).
+func (t *Type) Delta() []Insert {
+	var delta []Insert
+	var now attributes
+	var text []byte
+	flush := func() {
+		if len(text) > 0 {
+			delta = append(delta, Insert{string(text), now.object()})
+			text = nil
+		}
+	}
+	t.visible(func(it *item) {
+		switch c := it.content.(type) {
+		case *stringContent:
+			text = append(text, c.text...)
+		case *formatContent:
+			flush()
+			now = now.apply(c.key, c)
+		case *embedContent:
+			flush()
+			delta = append(delta, Insert{c.value, now.object()})
+		case *typeContent:
+			flush()
+			delta = append(delta, Insert{c.typ, now.object()})
+		}
+	})
+	flush()
+	return delta
+}
+
+func (a attributes) object() Object {
+	if len(a) == 0 {
+		return nil
+	}
+	var b objectBuilder
+	for _, f := range a {
+		b.set(f.key, f.value)
+	}
+	return b.object()
+}
+
+// ToJSON returns what toJSON of the type returns in yjs: plain values only.
+// XML becomes its markup, a subdocument an empty object. It returns ErrTooDeep.
+func (t *Type) ToJSON() (any, error) { return t.toJSON(0) }
+
+func (t *Type) toJSON(depth int) (any, error) {
+	if depth > MaxDepth {
+		return nil, ErrTooDeep
+	}
+	plain := func(v any) (any, error) {
+		switch v := v.(type) {
+		case *Type:
+			return v.toJSON(depth + 1)
+		case Subdoc:
+			return Object{}, nil
+		}
+		return v, nil
+	}
+	switch t.Kind() {
+	case KindText:
+		return t.Text(), nil
+	case KindXMLText, KindXMLElement, KindXMLFragment:
+		b, err := t.markup(nil, depth)
+		return string(b), err
+	case KindMap, KindXMLHook:
+		var o objectBuilder
+		for _, m := range t.Entries() {
+			v, err := plain(m.Value)
+			if err != nil {
+				return nil, err
+			}
+			if m.Key != "__proto__" {
+				o.set(m.Key, v)
+			}
+		}
+		return o.object(), nil
+	default:
+		values := t.Values()
+		for i := range values {
+			v, err := plain(values[i])
+			if err != nil {
+				return nil, err
+			}
+			values[i] = v
+		}
+		if values == nil {
+			values = []any{}
+		}
+		return values, nil
+	}
+}
+
+// AppendJSON appends what JSON.stringify makes of a value. A BigInt, for which
+// that throws, becomes its digits; an undefined becomes null.
+func AppendJSON(b []byte, v any) []byte { return appendJSON(b, v) }
+
+// JSON returns an object with ToJSON of every root, in the order of Roots.
+func (d *Doc) JSON() ([]byte, error) {
+	var o objectBuilder
+	for _, t := range d.roots {
+		v, err := t.ToJSON()
+		if err != nil {
+			return nil, fmt.Errorf("root %q: %w", t.name, err)
+		}
+		o.set(t.name, v)
+	}
+	return appendJSON(nil, o.object()), nil
+}

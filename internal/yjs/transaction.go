@@ -1,0 +1,201 @@
+package yjs
+
+// transaction collects what one call changes, until its end.
+type transaction struct {
+	seq     uint64 // tells transactions apart, see Type.changedIn
+	deletes deleteSet
+	touched []touch // clients that got structs
+	changed []*Type // types that existed before, some perhaps deleted since
+	toMerge []*item // may merge with neighbours, beside new and deleted structs
+}
+
+// touch remembers where a client's new structs start.
+type touch struct {
+	*structs
+	before uint64
+}
+
+// stateBefore returns a client's state at the start of the transaction.
+func (t *transaction) stateBefore(d *Doc, client uint64) uint64 {
+	s := d.clientStructs(client)
+	switch {
+	case s == nil:
+		return 0
+	case s.touchedIn == t.seq:
+		return s.before
+	}
+	return s.state()
+}
+
+// change notes that a type changed, unless the type is new itself. Only cleaning
+// formats asks for it.
+func (t *transaction) change(d *Doc, typ *Type) {
+	if !d.opts.CleanFormats || typ.changedIn == t.seq {
+		return
+	}
+	if it := typ.item; it == nil || (it.id.Clock < t.stateBefore(d, it.id.Client) && !it.deleted()) {
+		typ.changedIn = t.seq
+		t.changed = append(t.changed, typ)
+	}
+}
+
+func (t *transaction) unchange(typ *Type) {
+	if typ.changedIn == t.seq {
+		typ.changedIn = 0
+	}
+}
+
+// transact runs fn as a transaction. Cleaning formats is a transaction of its
+// own, begun before the first one is finished and finished after it, as in yjs.
+func (d *Doc) transact(fn func()) {
+	t := d.begin(&d.spare)
+	fn()
+	t.deletes.normalize()
+	var cleaning *transaction
+	if d.opts.CleanFormats && t.changedFormats() {
+		cleaning = d.begin(new(transaction))
+		d.cleanFormats(t)
+		cleaning.deletes.normalize()
+	}
+	d.finish(t)
+	if cleaning != nil {
+		d.finish(cleaning)
+	}
+	d.txn = nil
+}
+
+func (d *Doc) begin(t *transaction) *transaction {
+	d.transactions++
+	t.seq = d.transactions
+	d.txn = t
+	return t
+}
+
+// finish drops deleted content and merges runs, at the places where yjs tries.
+func (d *Doc) finish(t *transaction) {
+	for _, c := range t.deletes.clients {
+		d.collectRanges(c)
+	}
+	for _, s := range t.touched {
+		d.mergeFrom(s.structs, max(s.find(s.before), 1))
+	}
+	for _, c := range t.deletes.clients {
+		d.mergeRangesOf(c)
+	}
+	for i := len(t.toMerge) - 1; i >= 0; i-- {
+		d.mergeAround(t.toMerge[i].id)
+	}
+	t.deletes.reset()
+	clear(t.touched)
+	clear(t.changed)
+	clear(t.toMerge)
+	t.touched, t.changed, t.toMerge = t.touched[:0], t.changed[:0], t.toMerge[:0]
+}
+
+func (d *Doc) collectRanges(c clientRanges) {
+	s := d.clientStructs(c.client)
+	for i := len(c.ranges) - 1; i >= 0; i-- {
+		r := c.ranges[i]
+		for k := s.find(r.Clock); k < len(s.items) && s.items[k].id.Clock < r.end(); k++ {
+			if it := s.items[k]; it.content != nil && it.deleted() {
+				d.collect(it)
+			}
+		}
+	}
+}
+
+// mergeFrom merges all structs from index first on with what precedes them, in
+// one pass. A merge at first goes on to the left, where yjs would.
+func (d *Doc) mergeFrom(s *structs, first int) {
+	if first >= len(s.items) {
+		return
+	}
+	out := first - 1
+	mergedFirst := false
+	for i := first; i < len(s.items); i++ {
+		if join(s.items[out], s.items[i]) {
+			mergedFirst = mergedFirst || i == first
+			continue
+		}
+		out++
+		s.items[out] = s.items[i]
+	}
+	s.truncate(out + 1)
+	if mergedFirst {
+		d.mergeLeft(s, first-1)
+	}
+}
+
+// mergeRangesOf merges structs in and next to deleted ranges.
+func (d *Doc) mergeRangesOf(c clientRanges) {
+	s := d.clientStructs(c.client)
+	for k := len(c.ranges) - 1; k >= 0; k-- {
+		r := c.ranges[k]
+		i := min(len(s.items)-1, 1+s.find(r.end()-1))
+		for i > 0 && s.items[i].id.Clock >= r.Clock {
+			i -= 1 + d.mergeLeft(s, i)
+		}
+	}
+}
+
+// mergeAround tries to merge the struct at id with both neighbours.
+func (d *Doc) mergeAround(id ID) {
+	s := d.clientStructs(id.Client)
+	i := s.find(id.Clock)
+	if i+1 < len(s.items) && d.mergeLeft(s, i+1) > 1 {
+		return
+	}
+	if i > 0 {
+		d.mergeLeft(s, i)
+	}
+}
+
+// mergeLeft merges the struct at index i into its left neighbour, and on while
+// that works. It returns how many structs are gone.
+func (d *Doc) mergeLeft(s *structs, i int) int {
+	left := i
+	for left > 0 && join(s.items[left-1], s.items[left]) {
+		left--
+	}
+	if left < i {
+		copy(s.items[left+1:], s.items[i+1:])
+		s.truncate(len(s.items) - (i - left))
+	}
+	return i - left
+}
+
+func (s *structs) truncate(n int) {
+	clear(s.items[n:])
+	s.items = s.items[:n]
+}
+
+// join merges right into left if they are one run.
+func join(left, right *item) bool {
+	if left.deleted() != right.deleted() {
+		return false
+	}
+	if left.content == nil || right.content == nil {
+		if left.content != nil || right.content != nil {
+			return false
+		}
+		left.length += right.length
+		return true
+	}
+	if left.right != right || !right.follows(left) || left.content.ref() != right.content.ref() {
+		return false
+	}
+	run, ok := left.content.(runContent)
+	if !ok {
+		return false
+	}
+	run.join(right.content)
+	if right.parentSub != nil && right.parent.entries.get(*right.parentSub) == right {
+		right.parent.entries.set(right.parentSub, left)
+	}
+	left.right = right.right
+	if left.right != nil {
+		left.right.left = left
+	}
+	left.length += right.length
+	return true
+}

@@ -1,0 +1,339 @@
+package yjs
+
+import (
+	"bytes"
+	"slices"
+)
+
+// structReader reads the structs of an update one by one.
+type structReader struct {
+	reader
+	sections uint64 // not yet started
+	structs  uint64 // left in the current section
+	next     ID
+	cur      *item // nil at the end
+	slab     []item
+	started  []uint64            // clients of the sections so far, descending
+	seen     map[uint64]struct{} // the same, once they are not in descending order
+	root     *Type               // the last root reference
+}
+
+// newStructReader starts to read an update. Strings and binaries alias it.
+func newStructReader(update []byte) *structReader {
+	r := &structReader{reader: reader{buf: update}}
+	r.sections = r.uint()
+	r.advance()
+	return r
+}
+
+// advance reads the next struct into cur, nil at the end or after an error.
+func (r *structReader) advance() {
+	for r.structs == 0 && r.sections > 0 && r.err == nil {
+		r.sections--
+		r.startSection()
+	}
+	if r.structs == 0 || r.err != nil {
+		r.cur = nil
+		return
+	}
+	r.structs--
+	it := r.alloc()
+	if r.readStruct(r.next, it); r.err != nil {
+		r.cur = nil
+		return
+	}
+	r.next.Clock = it.end()
+	r.cur = it
+}
+
+func (r *structReader) startSection() {
+	r.structs = r.uint()
+	r.next = r.id()
+	client := r.next.Client
+	if r.seen == nil {
+		if n := len(r.started); n == 0 || client < r.started[n-1] {
+			r.started = append(r.started, client)
+			return
+		}
+		// yjs writes higher clients first. In any other order a client could come
+		// twice, of which yjs would lose one section.
+		r.seen = make(map[uint64]struct{}, len(r.started)+1)
+		for _, c := range r.started {
+			r.seen[c] = struct{}{}
+		}
+	}
+	if _, twice := r.seen[client]; twice {
+		r.fail("client %d comes twice", client)
+	}
+	r.seen[client] = struct{}{}
+}
+
+// alloc takes items from slabs, which are bounded by what the input can hold.
+func (r *structReader) alloc() *item {
+	if len(r.slab) == 0 {
+		const maxSlab = 128
+		r.slab = make([]item, min(r.structs+1, uint64(r.rest())/2+1, maxSlab))
+	}
+	it := &r.slab[0]
+	r.slab = r.slab[1:]
+	return it
+}
+
+// rootRef returns a reference to a root. Neighbours mostly share it.
+func (r *structReader) rootRef(name []byte) *Type {
+	if r.root == nil || r.root.name != string(name) {
+		r.root = &Type{kind: kindRootRef, name: string(name)}
+	}
+	return r.root
+}
+
+// structWriter writes structs of ascending clocks, client after client.
+type structWriter struct {
+	body     writer
+	sections []sectionEnd
+	next     ID // after the last struct
+}
+
+type sectionEnd struct{ structs, end int }
+
+// write writes a struct from offset on. A gap before it becomes a Skip.
+func (w *structWriter) write(it *item, offset uint64) {
+	clock := it.id.Clock + offset
+	if len(w.sections) == 0 || w.next.Client != it.id.Client {
+		w.sections = append(w.sections, sectionEnd{})
+		w.body.uint(it.id.Client)
+		w.body.uint(clock)
+	}
+	s := &w.sections[len(w.sections)-1]
+	if s.structs > 0 && clock > w.next.Clock {
+		w.body.byte(refSkip)
+		w.body.uint(clock - w.next.Clock)
+		s.structs++
+	}
+	it.write(&w.body, offset)
+	s.structs++
+	s.end = len(w.body.buf)
+	w.next = ID{it.id.Client, it.end()}
+}
+
+// finish returns the update.
+func (w *structWriter) finish(ds *deleteSet) []byte {
+	out := writer{make([]byte, 0, len(w.body.buf)+2*len(w.sections)+16)}
+	out.uint(uint64(len(w.sections)))
+	start := 0
+	for _, s := range w.sections {
+		out.uint(uint64(s.structs))
+		out.buf = append(out.buf, w.body.buf[start:s.end]...)
+		start = s.end
+	}
+	ds.write(&out)
+	return out.buf
+}
+
+// Update is a decoded update: what a store has to know to keep only what is new.
+type Update struct {
+	sections []section
+	deletes  *deleteSet
+}
+
+type section struct {
+	client  uint64
+	structs []*item
+}
+
+// ParseUpdate decodes an update completely. The Update does not alias it.
+func ParseUpdate(update []byte) (*Update, error) {
+	return parseOwned(bytes.Clone(update))
+}
+
+// parseOwned is ParseUpdate for bytes that may be kept.
+func parseOwned(update []byte) (*Update, error) {
+	r := newStructReader(update)
+	u := &Update{}
+	for r.cur != nil {
+		s := section{client: r.cur.id.Client, structs: make([]*item, 0, min(r.structs+1, uint64(r.rest())/2+1))}
+		for r.cur != nil && r.cur.id.Client == s.client {
+			s.structs = append(s.structs, r.cur)
+			r.advance()
+		}
+		u.sections = append(u.sections, s)
+	}
+	u.deletes = r.deleteSet()
+	return u, r.done()
+}
+
+// Validate reports whether the bytes are an update that Apply accepts.
+func Validate(update []byte) error {
+	_, err := ParseUpdate(update)
+	return err
+}
+
+// Empty reports whether the update holds neither content nor deletions.
+func (u *Update) Empty() bool { return len(u.sections) == 0 && u.deletes.empty() }
+
+// Encode returns the update's bytes.
+func (u *Update) Encode() []byte {
+	u.sortSections()
+	var w structWriter
+	for _, s := range u.sections {
+		for _, it := range s.structs {
+			w.write(it, 0)
+		}
+	}
+	u.deletes.normalize()
+	return w.finish(u.deletes)
+}
+
+func (u *Update) sortSections() {
+	slices.SortFunc(u.sections, func(a, b section) int {
+		switch {
+		case a.client > b.client:
+			return -1
+		case a.client < b.client:
+			return 1
+		}
+		return 0
+	})
+}
+
+// Clients returns, without repetition, the clients that wrote the update's
+// content and those whose content it refers to.
+func (u *Update) Clients() []uint64 {
+	var clients []uint64
+	for _, s := range u.sections {
+		clients = append(clients, s.client)
+		for _, it := range s.structs {
+			it.refs(func(id ID) {
+				if id.Client != s.client && clients[len(clients)-1] != id.Client {
+					clients = append(clients, id.Client)
+				}
+			})
+		}
+	}
+	slices.Sort(clients)
+	return slices.Compact(clients)
+}
+
+// refs calls fn with each struct that it must wait for.
+func (it *item) refs(fn func(ID)) {
+	if it.is(flagOrigin) {
+		fn(it.origin)
+	}
+	if it.is(flagRightOrigin) {
+		fn(it.rightOrigin)
+	}
+	if it.parent != nil && it.parent.kind == kindItemRef {
+		fn(it.parent.ref)
+	}
+}
+
+// Trim drops the content that lies below end(client), and gaps.
+func (u *Update) Trim(end func(client uint64) uint64) {
+	kept := u.sections[:0]
+	for _, s := range u.sections {
+		known := end(s.client)
+		structs := s.structs[:0]
+		for _, it := range s.structs {
+			switch {
+			case it.isSkip() || it.end() <= known:
+			case it.id.Clock < known:
+				structs = append(structs, it.splitOff(known-it.id.Clock))
+			default:
+				structs = append(structs, it)
+			}
+		}
+		if len(structs) > 0 {
+			kept = append(kept, section{s.client, structs})
+		}
+	}
+	u.sections = kept
+}
+
+// Deletes calls fn with each deleted range, merged and ordered by client and clock.
+func (u *Update) Deletes(fn func(client uint64, r Range) error) error {
+	u.deletes.normalize()
+	for _, c := range u.deletes.clients {
+		for _, r := range c.ranges {
+			if err := fn(c.client, r); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// SetDeletes replaces the deletions.
+func (u *Update) SetDeletes(deletes map[uint64][]Range) {
+	u.deletes = &deleteSet{}
+	for client, ranges := range deletes {
+		for _, r := range ranges {
+			u.deletes.add(client, r)
+		}
+	}
+}
+
+// Advance moves ends (client -> first clock that is not had) over all content of
+// a trimmed update that can be integrated on top of them, and returns what must
+// wait: content after a gap, or with a neighbour or parent that is not had, and
+// deletions of content that is not had. nil means that nothing waits.
+func (u *Update) Advance(ends map[uint64]uint64) *Update {
+	type cursor struct {
+		section
+		next int
+	}
+	cursors := make([]*cursor, len(u.sections))
+	work := make([]*cursor, len(u.sections))
+	for i, s := range u.sections {
+		cursors[i] = &cursor{section: s}
+		work[i] = cursors[i]
+	}
+	blocked := map[uint64][]*cursor{} // by the client they wait for
+	for len(work) > 0 {
+		c := work[len(work)-1]
+		work = work[:len(work)-1]
+		before := c.next
+		for ; c.next < len(c.structs); c.next++ {
+			it := c.structs[c.next]
+			if on, waits := it.missing(ends); waits {
+				blocked[on] = append(blocked[on], c)
+				break
+			}
+			ends[c.client] = it.end()
+		}
+		if c.next > before {
+			work = append(work, blocked[c.client]...)
+			delete(blocked, c.client)
+		}
+	}
+	rest := &Update{deletes: &deleteSet{}}
+	for _, c := range cursors {
+		if c.next < len(c.structs) {
+			rest.sections = append(rest.sections, section{c.client, c.structs[c.next:]})
+		}
+	}
+	for _, c := range u.deletes.clients {
+		for _, r := range c.ranges {
+			if end := ends[c.client]; r.end() > end {
+				from := max(r.Clock, end)
+				rest.deletes.add(c.client, Range{from, r.end() - from})
+			}
+		}
+	}
+	if rest.Empty() {
+		return nil
+	}
+	return rest
+}
+
+// missing returns the client whose content it waits for.
+func (it *item) missing(ends map[uint64]uint64) (client uint64, waits bool) {
+	if ends[it.id.Client] < it.id.Clock {
+		return it.id.Client, true
+	}
+	it.refs(func(id ID) {
+		if id.Client != it.id.Client && ends[id.Client] <= id.Clock {
+			client, waits = id.Client, true
+		}
+	})
+	return client, waits
+}

@@ -1,0 +1,76 @@
+package yjs
+
+import "unicode/utf8"
+
+// Strings are held as WTF-8 (https://simonsapin.github.io/wtf-8/): UTF-8 in which
+// a lone surrogate half has its own three bytes. Lengths and offsets are in
+// UTF-16 units, as in JavaScript.
+
+// replacement is U+FFFD, which yjs puts in place of each half when it splits a
+// surrogate pair.
+const replacement = "\uFFFD"
+
+// utf16Len counts the UTF-16 units of valid WTF-8.
+func utf16Len(b []byte) uint64 {
+	n := 0
+	for _, c := range b {
+		// Count every byte that starts a character, and four-byte ones twice.
+		if c&0xC0 != 0x80 {
+			n++
+		}
+		if c >= 0xF0 {
+			n++
+		}
+	}
+	return uint64(n)
+}
+
+// utf16Offset returns the byte at which the units-th UTF-16 unit starts, and
+// whether that is inside a surrogate pair; the byte is then the pair's first.
+func utf16Offset(b []byte, units uint64) (at int, inPair bool) {
+	for units > 0 {
+		switch c := b[at]; {
+		case c < 0x80:
+			at++
+		case c < 0xE0:
+			at += 2
+		case c < 0xF0:
+			at += 3
+		default:
+			if units == 1 {
+				return at, true
+			}
+			units--
+			at += 4
+		}
+		units--
+	}
+	return at, false
+}
+
+// isSurrogate reports whether b starts with a surrogate half in WTF-8.
+func isSurrogate(b []byte) bool {
+	return len(b) >= 3 && b[0] == 0xED && b[1] >= 0xA0
+}
+
+// replaceSurrogates overwrites lone surrogate halves with U+FFFD.
+func replaceSurrogates(b []byte) {
+	for i, c := range b {
+		if c == 0xED && isSurrogate(b[i:]) {
+			copy(b[i:], replacement)
+		}
+	}
+}
+
+// appendWTF8 appends one code point, which may be a surrogate half. A low half
+// after a high half makes the pair.
+func appendWTF8(b []byte, r rune) []byte {
+	if r < 0xD800 || r > 0xDFFF {
+		return utf8.AppendRune(b, r)
+	}
+	if n := len(b); r >= 0xDC00 && n >= 3 && b[n-3] == 0xED && b[n-2] >= 0xA0 && b[n-2] < 0xB0 {
+		high := rune(0xD000) | rune(b[n-2]&0x3f)<<6 | rune(b[n-1]&0x3f)
+		return utf8.AppendRune(b[:n-3], (high-0xD800)<<10+(r-0xDC00)+0x10000)
+	}
+	return append(b, 0xE0|byte(r>>12), 0x80|byte(r>>6)&0x3f, 0x80|byte(r)&0x3f)
+}

@@ -1,0 +1,429 @@
+package yjstest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+)
+
+// errNotOffered says that an engine lacks the optional part a check needs.
+var errNotOffered = errors.New("not offered by this engine")
+
+// A check compares one aspect of an engine with what yjs did in a session.
+type check struct {
+	name string
+	run  func(Engine, *Session) error
+}
+
+// Runs by name: the orders in which sessions give updates to a document.
+var runNames = []string{"causal", "shuffled", "duplicated", "gapped", "merged", "rest"}
+
+func checks() []check {
+	var out []check
+	for _, name := range runNames {
+		out = append(out,
+			check{name, func(e Engine, s *Session) error { return checkRuns(e, s, name, false) }},
+			check{name + " declared", func(e Engine, s *Session) error { return checkRuns(e, s, name, true) }})
+	}
+	return append(out,
+		check{"content", checkContent},
+		check{"json", checkJSON},
+		check{"validate", checkValidate},
+		check{"merge", checkMerges},
+		check{"vector", checkVectors},
+		check{"diff", checkDiffs},
+		check{"encode", checkEncodes},
+		check{"compact", checkCompact},
+		check{"v2", checkV2},
+		check{"script", checkScript},
+	)
+}
+
+// guarded runs a check and turns a panic into an error.
+func (c check) guarded(e Engine, s *Session) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	return c.run(e, s)
+}
+
+// same compares bytes and shows where they part.
+func same(what string, got, want []byte) error {
+	if bytes.Equal(got, want) {
+		return nil
+	}
+	at := 0
+	for at < len(got) && at < len(want) && got[at] == want[at] {
+		at++
+	}
+	return fmt.Errorf("%s differs at byte %d of %d (got %d bytes)\ngot  %x\nwant %x", what, at, len(want), len(got), got, want)
+}
+
+func sameText(what, got, want string) error {
+	if got == want {
+		return nil
+	}
+	at := 0
+	for at < len(got) && at < len(want) && got[at] == want[at] {
+		at++
+	}
+	return fmt.Errorf("%s differs at %d\ngot  %s\nwant %s", what, at, got, want)
+}
+
+func declare(d Doc, s *Session) {
+	for _, root := range s.Roots {
+		d.Declare(root.Name, root.Kind)
+	}
+}
+
+// play applies a run to a fresh document and compares it wherever yjs was asked.
+func play(e Engine, s *Session, run DocRun) (Doc, error) {
+	d := e.NewDoc()
+	if run.Declared {
+		declare(d, s)
+	}
+	at := run.At
+	for i, update := range run.Apply {
+		if err := d.Apply(update); err != nil {
+			return nil, fmt.Errorf("%s: apply %d of %d: %w", run.Name, i+1, len(run.Apply), err)
+		}
+		if len(at) == 0 || at[0].N != i+1 {
+			continue
+		}
+		if err := compareState(d, at[0]); err != nil {
+			return nil, fmt.Errorf("%s: after %d of %d updates: %w", run.Name, i+1, len(run.Apply), err)
+		}
+		at = at[1:]
+	}
+	return d, nil
+}
+
+func compareState(d Doc, want State) error {
+	if err := same("state vector", d.StateVector(), want.StateVector); err != nil {
+		return err
+	}
+	if got := d.Pending(); got != want.Pending {
+		return fmt.Errorf("pending = %v, want %v", got, want.Pending)
+	}
+	got, err := d.Encode(nil)
+	if err != nil {
+		return fmt.Errorf("encode: %w", err)
+	}
+	return same("state", got, want.Update)
+}
+
+func checkRuns(e Engine, s *Session, name string, declared bool) error {
+	found := false
+	for _, run := range s.Runs {
+		if run.Name != name || run.Declared != declared {
+			continue
+		}
+		found = true
+		if _, err := play(e, s, run); err != nil {
+			return err
+		}
+	}
+	if !found {
+		return errNotOffered
+	}
+	return nil
+}
+
+func contentOf(d Doc) (string, error) {
+	content, err := d.Content()
+	if err != nil {
+		return "", fmt.Errorf("content: %w", err)
+	}
+	return CanonicalRoots(content)
+}
+
+// loaded applies a run without looking at bytes, so that content is judged by itself.
+func loaded(e Engine, s *Session, run DocRun) (Doc, error) {
+	d := e.NewDoc()
+	if run.Declared {
+		declare(d, s)
+	}
+	for i, update := range run.Apply {
+		if err := d.Apply(update); err != nil {
+			return nil, fmt.Errorf("%s: apply %d of %d: %w", run.Name, i+1, len(run.Apply), err)
+		}
+	}
+	if !run.Declared {
+		declare(d, s)
+	}
+	return d, nil
+}
+
+func checkContent(e Engine, s *Session) error {
+	want, err := CanonicalRoots(s.Content)
+	if err != nil {
+		return err
+	}
+	for _, run := range s.Runs {
+		d, err := loaded(e, s, run)
+		if err != nil {
+			return err
+		}
+		got, err := contentOf(d)
+		if err != nil {
+			return err
+		}
+		if err := sameText(fmt.Sprintf("content after %s (declared %v)", run.Name, run.Declared), got, want); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkJSON(e Engine, s *Session) error {
+	want, err := CanonicalJSON(s.JSON)
+	if err != nil {
+		return err
+	}
+	d, err := loaded(e, s, s.Runs[0])
+	if err != nil {
+		return err
+	}
+	doc, ok := d.(JSONDoc)
+	if !ok {
+		return errNotOffered
+	}
+	roots, err := doc.JSON()
+	if err != nil {
+		return fmt.Errorf("toJSON: %w", err)
+	}
+	got, err := CanonicalJSON(roots)
+	if err != nil {
+		return err
+	}
+	return sameText("toJSON", got, want)
+}
+
+func checkValidate(e Engine, s *Session) error {
+	for i, update := range s.Updates {
+		if err := e.Validate(update); err != nil {
+			return fmt.Errorf("validate update %d: %w", i, err)
+		}
+	}
+	for _, m := range s.Merges {
+		if err := e.Validate(m.Out); err != nil {
+			return fmt.Errorf("validate merge %s: %w", m.Name, err)
+		}
+	}
+	return nil
+}
+
+func checkMerges(e Engine, s *Session) error {
+	for _, m := range s.Merges {
+		got, err := e.Merge(m.In...)
+		if err != nil {
+			return fmt.Errorf("merge %s: %w", m.Name, err)
+		}
+		if err := same("merge "+m.Name, got, m.Out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkVectors(e Engine, s *Session) error {
+	for _, m := range s.Merges {
+		got, err := e.StateVector(m.Out)
+		if err != nil {
+			return fmt.Errorf("state vector of merge %s: %w", m.Name, err)
+		}
+		if err := same("state vector of merge "+m.Name, got, m.StateVector); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkDiffs(e Engine, s *Session) error {
+	for i, d := range s.Diffs {
+		got, err := e.Diff(d.Update, d.StateVector)
+		if err != nil {
+			return fmt.Errorf("diff %d: %w", i, err)
+		}
+		if err := same(fmt.Sprintf("diff %d", i), got, d.Out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkEncodes(e Engine, s *Session) error {
+	d, err := loaded(e, s, DocRun{Name: s.Runs[0].Name, Apply: s.Runs[0].Apply})
+	if err != nil {
+		return err
+	}
+	for i, enc := range s.Encodes {
+		got, err := d.Encode(enc.StateVector)
+		if err != nil {
+			return fmt.Errorf("encode %d: %w", i, err)
+		}
+		if err := same(fmt.Sprintf("encode %d for vector %x", i, enc.StateVector), got, enc.Out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkCompact asks for the same bytes whatever the order and number of the
+// inputs, and for the content and state vector of yjs from them.
+func checkCompact(e Engine, s *Session) error {
+	first, err := e.Compact(s.Updates...)
+	if err != nil {
+		return fmt.Errorf("compact: %w", err)
+	}
+	var inputs [][][]byte
+	for _, run := range s.Runs {
+		inputs = append(inputs, run.Apply)
+	}
+	backwards := slices.Clone(s.Updates)
+	slices.Reverse(backwards)
+	inputs = append(inputs, backwards, [][]byte{first}, append([][]byte{first}, s.Updates...))
+	for i, in := range inputs {
+		got, err := e.Compact(in...)
+		if err != nil {
+			return fmt.Errorf("compact, input %d: %w", i, err)
+		}
+		if err := same(fmt.Sprintf("compact, input %d", i), got, first); err != nil {
+			return err
+		}
+	}
+	sv, err := e.StateVector(first)
+	if err != nil {
+		return fmt.Errorf("state vector of compacted: %w", err)
+	}
+	d := e.NewDoc()
+	declare(d, s)
+	if err := d.Apply(first); err != nil {
+		return fmt.Errorf("apply compacted: %w", err)
+	}
+	if d.Pending() {
+		return errors.New("compacted update leaves something pending")
+	}
+	if err := same("state vector of compacted document", d.StateVector(), s.Compact.StateVector); err != nil {
+		return err
+	}
+	if err := same("state vector of compacted bytes", sv, s.Compact.StateVector); err != nil {
+		return err
+	}
+	want, err := CanonicalRoots(s.Content)
+	if err != nil {
+		return err
+	}
+	got, err := contentOf(d)
+	if err != nil {
+		return err
+	}
+	return sameText("content of compacted", got, want)
+}
+
+func checkV2(e Engine, s *Session) error {
+	v2, ok := e.(V2Engine)
+	if !ok {
+		return errNotOffered
+	}
+	got, err := v2.ToV2(s.V2.V1)
+	if err != nil {
+		return fmt.Errorf("convert to v2: %w", err)
+	}
+	if err := same("converted to v2", got, s.V2.V2); err != nil {
+		return err
+	}
+	got, err = v2.ToV1(s.V2.V2)
+	if err != nil {
+		return fmt.Errorf("convert to v1: %w", err)
+	}
+	if err := same("converted to v1", got, s.V2.Back); err != nil {
+		return err
+	}
+	d, err := loaded(e, s, DocRun{Name: s.Runs[0].Name, Apply: s.Runs[0].Apply})
+	if err != nil {
+		return err
+	}
+	doc, ok := d.(V2Doc)
+	if !ok {
+		return nil
+	}
+	got, err = doc.EncodeV2(nil)
+	if err != nil {
+		return fmt.Errorf("encode v2: %w", err)
+	}
+	return same("state in v2", got, s.V2.State)
+}
+
+// checkScript repeats what the clients did and compares every update they emit.
+func checkScript(e Engine, s *Session) error {
+	editing, ok := e.(EditingEngine)
+	if !ok {
+		return errNotOffered
+	}
+	undo := slices.ContainsFunc(s.Script, func(st Step) bool { return st.Undo || st.Redo || st.StopCapturing })
+	clients := make(map[int]Client)
+	for i, step := range s.Script {
+		c := clients[step.Client]
+		if c == nil {
+			c = editing.NewClient(s.Clients[step.Client], s.Roots, undo)
+			clients[step.Client] = c
+		}
+		out, err := act(c, step)
+		if err != nil {
+			return fmt.Errorf("step %d: %w", i, err)
+		}
+		if len(out) != len(step.Out) {
+			return fmt.Errorf("step %d (%s): %d updates, want %d", i, step.what(), len(out), len(step.Out))
+		}
+		for j := range out {
+			if err := same(fmt.Sprintf("step %d (%s): update %d", i, step.what(), j), out[j], step.Out[j]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func act(c Client, step Step) ([][]byte, error) {
+	var err error
+	switch {
+	case step.Do != nil:
+		err = c.Do(step.Do)
+	case step.Apply != nil:
+		err = c.Apply(step.Apply)
+	case step.Undo:
+		err = c.Undo()
+	case step.Redo:
+		err = c.Redo()
+	case step.StopCapturing:
+		c.StopCapturing()
+	case step.Sync != nil:
+		update, err := c.Encode(step.Sync)
+		return [][]byte{update}, err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", step.what(), err)
+	}
+	return c.Emitted(), nil
+}
+
+func (s Step) what() string {
+	switch {
+	case s.Do != nil:
+		return fmt.Sprintf("client %d does %+v", s.Client, s.Do)
+	case s.Apply != nil:
+		return fmt.Sprintf("client %d receives", s.Client)
+	case s.Undo:
+		return fmt.Sprintf("client %d undoes", s.Client)
+	case s.Redo:
+		return fmt.Sprintf("client %d redoes", s.Client)
+	case s.Sync != nil:
+		return fmt.Sprintf("client %d answers", s.Client)
+	}
+	return fmt.Sprintf("client %d ends an undo step", s.Client)
+}

@@ -1,0 +1,14 @@
+package identity
+
+import (
+	"crypto/rand"
+
+	"github.com/soma-sdk/soma/internal/core"
+)
+
+// NewIncarnation returns a random incarnation.
+func NewIncarnation() core.Incarnation {
+	var inc core.Incarnation
+	rand.Read(inc[:]) //nolint:errcheck // never fails
+	return inc
+}

@@ -1,0 +1,20 @@
+package identity
+
+import (
+	"os"
+	"syscall"
+)
+
+func markOf(path string) (mark Mark, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Mark{}, err
+	}
+	defer f.Close() //nolint:errcheck // read only
+	var info syscall.ByHandleFileInformation
+	if err := syscall.GetFileInformationByHandle(syscall.Handle(f.Fd()), &info); err != nil {
+		return Mark{}, err
+	}
+	index := uint64(info.FileIndexHigh)<<32 | uint64(info.FileIndexLow)
+	return newMark(uint64(info.VolumeSerialNumber), index, uint64(info.CreationTime.Nanoseconds())), nil
+}

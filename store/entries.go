@@ -1,0 +1,96 @@
+package store
+
+import (
+	"fmt"
+
+	"github.com/soma-sdk/soma/internal/core"
+)
+
+const (
+	entryHeaderColumns = "SELECT id, space, writer, chain, seq, hash, state, auth, header FROM entry "
+	entryColumns       = "SELECT id, space, writer, chain, seq, hash, state, auth, header, sig, ops FROM entry "
+)
+
+// Entry implements core.View.
+func (v *view) Entry(space int64, hash core.Hash) (core.EntryRecord, error) {
+	r, err := v.c.one(entryColumns+"WHERE space = ? AND hash = ?", space, hash[:])
+	return foundEntry(r, err, true, "entry "+hash.String())
+}
+
+// EntryHeader implements core.View.
+func (v *view) EntryHeader(space int64, hash core.Hash) (core.EntryRecord, error) {
+	r, err := v.c.one(entryHeaderColumns+"WHERE space = ? AND hash = ?", space, hash[:])
+	return foundEntry(r, err, false, "entry "+hash.String())
+}
+
+// EntryByKey implements core.View.
+func (v *view) EntryByKey(key int64) (core.EntryRecord, error) {
+	r, err := v.c.one(entryHeaderColumns+"WHERE id = ?", key)
+	return foundEntry(r, err, false, fmt.Sprintf("entry %d", key))
+}
+
+// EntriesAfter implements core.View.
+func (v *view) EntriesAfter(space, after int64, maxBytes int) ([]core.EntryRecord, error) {
+	var recs []core.EntryRecord
+	size := 0
+	err := v.c.each(entryColumns+"WHERE space = ? AND id > ? ORDER BY id", []any{space, after}, func(r *row) bool {
+		rec := entryOf(r, true)
+		recs = append(recs, rec)
+		size += rec.Entry.Size()
+		return size <= maxBytes
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list entries after %d: %w", after, err)
+	}
+	return recs, nil
+}
+
+// EntriesAt implements core.View.
+func (v *view) EntriesAt(space, writer int64, chain core.Chain, seq uint64) ([]core.EntryRecord, error) {
+	var recs []core.EntryRecord
+	err := v.c.each(entryColumns+"WHERE space = ? AND writer = ? AND chain = ? AND seq = ? ORDER BY id",
+		[]any{space, writer, int64(chain), int64(seq)}, func(r *row) bool {
+			recs = append(recs, entryOf(r, true))
+			return true
+		})
+	if err != nil {
+		return nil, fmt.Errorf("list entries of writer %d at %d: %w", writer, seq, err)
+	}
+	return recs, nil
+}
+
+func foundEntry(r *row, err error, whole bool, what string) (core.EntryRecord, error) {
+	if err != nil {
+		return core.EntryRecord{}, fmt.Errorf("read %s: %w", what, err)
+	}
+	if r == nil {
+		return core.EntryRecord{}, fmt.Errorf("%s: %w", what, core.ErrNotFound)
+	}
+	rec := entryOf(r, whole)
+	return rec, wrap("read "+what, r.bad())
+}
+
+func entryOf(r *row, whole bool) core.EntryRecord {
+	rec := core.EntryRecord{
+		Key: r.int(0), Space: r.int(1), Writer: r.int(2), Chain: core.Chain(r.int(3)), Seq: r.uint(4),
+		Hash: r.hash(5), State: core.EntryState(r.int(6)), Auth: r.int(7),
+	}
+	rec.Entry.Header = r.blob(8)
+	if whole {
+		rec.Entry.Sig, rec.Entry.Ops = r.blob(9), r.blob(10)
+	}
+	return rec
+}
+
+// InsertEntry implements core.Tx. An entry that the space holds already is an error.
+func (t *tx) InsertEntry(rec *core.EntryRecord) error {
+	key, err := t.c.insert(`INSERT INTO entry (space, writer, chain, seq, hash, state, auth, header, sig, ops)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		rec.Space, rec.Writer, int64(rec.Chain), int64(rec.Seq), rec.Hash[:], int64(rec.State), rec.Auth,
+		notNil(rec.Entry.Header), notNil(rec.Entry.Sig), rec.Entry.Ops)
+	if err != nil {
+		return fmt.Errorf("write entry %s: %w", rec.Hash, err)
+	}
+	rec.Key = key
+	return nil
+}

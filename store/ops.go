@@ -1,0 +1,64 @@
+package store
+
+import (
+	"fmt"
+)
+
+// A page of DocOps: large enough that paging costs nothing, small enough that a
+// long history is never in memory at once.
+const (
+	opsPageRows  = 1024
+	opsPageBytes = 1 << 20
+)
+
+type docOp struct {
+	n      int64
+	update []byte
+}
+
+// DocOps implements core.View. No statement is open while fn runs, so fn may
+// use the view. An error of fn ends the loop and is returned as it is.
+func (v *view) DocOps(doc, after int64, fn func(n int64, update []byte) error) error {
+	for {
+		page, err := v.docOpsPage(doc, after)
+		if err != nil {
+			return fmt.Errorf("read ops of document %d: %w", doc, err)
+		}
+		if len(page) == 0 {
+			return nil
+		}
+		for _, op := range page {
+			if err := fn(op.n, op.update); err != nil {
+				return err
+			}
+		}
+		after = page[len(page)-1].n
+	}
+}
+
+func (v *view) docOpsPage(doc, after int64) ([]docOp, error) {
+	var page []docOp
+	size := 0
+	// LEFT JOIN: an op whose entry is gone must not vanish silently.
+	err := v.c.each(`SELECT o.n, o.len, substr(e.ops, o.off + 1, o.len) FROM doc_op o LEFT JOIN entry e ON e.id = o.entry
+		WHERE o.doc = ? AND o.n > ? ORDER BY o.n LIMIT ?`, []any{doc, after, int64(opsPageRows)}, func(r *row) bool {
+		op := docOp{n: r.int(0), update: r.blob(2)}
+		if int64(len(op.update)) != r.int(1) {
+			r.err = damaged(fmt.Sprintf("op %d", op.n))
+			return false
+		}
+		page = append(page, op)
+		size += len(op.update)
+		return size < opsPageBytes
+	})
+	return page, err
+}
+
+// AddDocOp implements core.Tx.
+func (t *tx) AddDocOp(doc, n, entry int64, off, length int) error {
+	_, err := t.c.exec("INSERT INTO doc_op (doc, n, entry, off, len) VALUES (?, ?, ?, ?, ?)", doc, n, entry, int64(off), int64(length))
+	if err != nil {
+		return fmt.Errorf("write op %d of document %d: %w", n, doc, err)
+	}
+	return nil
+}

@@ -1,0 +1,180 @@
+package store
+
+// applicationID marks the file as Soma's ("Soma" in ASCII).
+const applicationID = 0x536f6d61
+
+// migrations[n] leads from schema version n to n+1. A released step never
+// changes; a new version appends one.
+var migrations = []string{schema1}
+
+// schema1 is the first schema. Keys are integers: peers, writers, spaces and
+// documents are named by 8 bytes at most in the rows that multiply.
+//
+// Small rows that are read in key order are WITHOUT ROWID. Anything that can be
+// large lies in a rowid table, behind the small columns, so that reading those
+// does not walk its overflow pages.
+const schema1 = `
+CREATE TABLE meta (
+	key   TEXT PRIMARY KEY,
+	value BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE peer (
+	id  INTEGER PRIMARY KEY,
+	key BLOB NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE space (
+	id            INTEGER PRIMARY KEY,
+	ident       TEXT NOT NULL UNIQUE,
+	name          TEXT NOT NULL,
+	creator       INTEGER REFERENCES peer(id),
+	created_at_ms INTEGER NOT NULL,
+	updated_at_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE field (
+	space   INTEGER NOT NULL,
+	object  TEXT NOT NULL,
+	field   TEXT NOT NULL,
+	entry   INTEGER NOT NULL,
+	hash    BLOB NOT NULL,
+	wall_ms INTEGER NOT NULL,
+	value   BLOB,
+	PRIMARY KEY (space, object, field, entry)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE writer (
+	id          INTEGER PRIMARY KEY,
+	ident     BLOB NOT NULL UNIQUE,
+	peer        INTEGER REFERENCES peer(id),
+	incarnation BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE entry (
+	id     INTEGER PRIMARY KEY,
+	space  INTEGER NOT NULL REFERENCES space(id),
+	writer INTEGER NOT NULL REFERENCES writer(id),
+	chain  INTEGER NOT NULL,
+	seq    INTEGER NOT NULL,
+	hash   BLOB NOT NULL,
+	state  INTEGER NOT NULL,
+	auth   INTEGER NOT NULL,
+	header BLOB NOT NULL,
+	sig    BLOB NOT NULL,
+	ops    BLOB,
+	UNIQUE (space, hash)
+) STRICT;
+CREATE INDEX entry_in_order ON entry (space);
+CREATE INDEX entry_in_chain ON entry (space, writer, chain, seq);
+
+CREATE TABLE writer_head (
+	space  INTEGER NOT NULL,
+	writer INTEGER NOT NULL,
+	chain  INTEGER NOT NULL,
+	seq    INTEGER NOT NULL,
+	entry  INTEGER NOT NULL,
+	hash   BLOB NOT NULL,
+	PRIMARY KEY (space, writer, chain)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE frontier (
+	space INTEGER NOT NULL,
+	chain INTEGER NOT NULL,
+	hash  BLOB NOT NULL,
+	entry INTEGER NOT NULL,
+	PRIMARY KEY (space, chain, hash)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE auth_set (
+	id     INTEGER PRIMARY KEY,
+	space  INTEGER NOT NULL,
+	digest BLOB NOT NULL,
+	heads  BLOB NOT NULL,
+	UNIQUE (space, digest)
+) STRICT;
+
+CREATE TABLE parked (
+	id      INTEGER PRIMARY KEY,
+	space   INTEGER NOT NULL,
+	hash    BLOB NOT NULL,
+	author  INTEGER NOT NULL,
+	missing BLOB NOT NULL,
+	size    INTEGER NOT NULL,
+	header  BLOB NOT NULL,
+	sig     BLOB NOT NULL,
+	ops     BLOB,
+	UNIQUE (space, hash)
+) STRICT;
+CREATE INDEX parked_by_missing ON parked (space, missing);
+
+CREATE TABLE parked_bytes (
+	space  INTEGER NOT NULL,
+	author INTEGER NOT NULL,
+	bytes  INTEGER NOT NULL,
+	PRIMARY KEY (space, author)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE doc (
+	id            INTEGER PRIMARY KEY,
+	space         INTEGER NOT NULL REFERENCES space(id),
+	ident       TEXT NOT NULL,
+	created_by    INTEGER REFERENCES peer(id),
+	created_at_ms INTEGER NOT NULL,
+	updated_at_ms INTEGER NOT NULL,
+	hidden        INTEGER NOT NULL,
+	epoch         BLOB,
+	last_n        INTEGER NOT NULL,
+	through_n     INTEGER NOT NULL,
+	op_bytes      INTEGER NOT NULL,
+	snap_bytes    INTEGER NOT NULL,
+	tail_count    INTEGER NOT NULL,
+	tail_bytes    INTEGER NOT NULL,
+	sealed_at_ms  INTEGER NOT NULL,
+	UNIQUE (space, ident)
+) STRICT;
+
+CREATE TABLE doc_client (
+	doc            INTEGER NOT NULL,
+	client         INTEGER NOT NULL,
+	end_clock      INTEGER NOT NULL,
+	owner          INTEGER NOT NULL,
+	foreign_ranges BLOB,
+	PRIMARY KEY (doc, client)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE doc_deleted (
+	doc    INTEGER NOT NULL,
+	client INTEGER NOT NULL,
+	clock  INTEGER NOT NULL,
+	len    INTEGER NOT NULL,
+	PRIMARY KEY (doc, client, clock)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE doc_pending (
+	doc  INTEGER PRIMARY KEY,
+	body BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE doc_snapshot (
+	doc  INTEGER PRIMARY KEY,
+	body BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE doc_op (
+	doc   INTEGER NOT NULL,
+	n     INTEGER NOT NULL,
+	entry INTEGER NOT NULL,
+	off   INTEGER NOT NULL,
+	len   INTEGER NOT NULL,
+	PRIMARY KEY (doc, n)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tail (
+	doc   INTEGER NOT NULL,
+	n     INTEGER NOT NULL,
+	op_id BLOB NOT NULL,
+	body  BLOB NOT NULL,
+	PRIMARY KEY (doc, n)
+) STRICT, WITHOUT ROWID;
+`

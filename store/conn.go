@@ -40,8 +40,9 @@ type stmt struct {
 	row  row
 }
 
-// openConn opens the database and sets every pragma, in order, and reads each
-// one back: the driver ignores what it does not know, and so does SQLite.
+// openConn opens the database and sets the pragmas, in order. Then it reads each
+// one back, and what the database was created with: the driver ignores what it
+// does not know, and so does SQLite.
 func openConn(path string, pragmas []pragma) (*conn, error) {
 	raw, err := (&sqlite3.SQLiteDriver{}).Open(dsn(path))
 	if err != nil {
@@ -53,7 +54,7 @@ func openConn(path string, pragmas []pragma) (*conn, error) {
 			return nil, errors.Join(err, c.close())
 		}
 	}
-	for _, p := range pragmas {
+	for _, p := range append(creationPragmas(), pragmas...) {
 		if err := c.checkPragma(p); err != nil {
 			return nil, errors.Join(err, c.close())
 		}

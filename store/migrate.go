@@ -20,7 +20,7 @@ func create(path string, steps []string) error {
 			return err
 		}
 	}
-	c, err := openConn(temp, writerPragmas(false))
+	c, err := openConn(temp, append(creationPragmas(), writerPragmas(false)...))
 	if err != nil {
 		return err
 	}

@@ -3,17 +3,23 @@ package store
 // pragma is a setting of a connection and what SQLite must answer to a question for it.
 type pragma struct{ name, set, want string }
 
-// writerPragmas returns the settings of the writing connection, in the order
-// in which they must be set: page size and auto_vacuum only count before the
-// first page is written.
+// creationPragmas returns the settings that become part of the database. They
+// count before the first page is written only, and setting auto_vacuum later
+// would still cost a write at each opening.
+func creationPragmas() []pragma {
+	return []pragma{
+		{"page_size", "4096", "4096"},
+		{"auto_vacuum", "INCREMENTAL", "2"},
+	}
+}
+
+// writerPragmas returns the settings of the writing connection, in order.
 func writerPragmas(relaxed bool) []pragma {
 	synchronous := synchronousFull
 	if relaxed {
 		synchronous = synchronousNormal
 	}
 	return []pragma{
-		{"page_size", "4096", "4096"},
-		{"auto_vacuum", "INCREMENTAL", "2"},
 		{"journal_mode", "WAL", "wal"},
 		synchronous,
 		{"foreign_keys", "ON", "1"},

@@ -1,0 +1,65 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+)
+
+// OpenWithSteps is Open for a program whose newest schema is the given one.
+func OpenWithSteps(dir string, opts Options, steps []string) (*DB, error) {
+	return open(dir, opts, steps)
+}
+
+// Steps returns the released migrations.
+func Steps() []string { return migrations }
+
+// CheckPragmas reads back every pragma of every connection.
+func (db *DB) CheckPragmas(relaxed bool) error {
+	err := check(db.writer.conn, writerPragmas(relaxed))
+	for range cap(db.readers.free) {
+		c := <-db.readers.free
+		err = errors.Join(err, check(c, readerPragmas()))
+		defer func() { db.readers.free <- c }()
+	}
+	return err
+}
+
+func check(c *conn, pragmas []pragma) error {
+	var err error
+	for _, p := range append(creationPragmas(), pragmas...) {
+		got, perr := c.pragma(p.name)
+		if err = errors.Join(err, perr); got != p.want {
+			err = errors.Join(err, fmt.Errorf("%s = %s, want %s", p.name, got, p.want))
+		}
+	}
+	return err
+}
+
+// Synchronous returns the writer's level. It may be called in a job only.
+func (db *DB) Synchronous() (string, error) { return db.writer.conn.pragma("synchronous") }
+
+// Exec runs SQL in the writer's transaction. It may be called in a job only.
+func (db *DB) Exec(sql string) error {
+	_, err := db.writer.conn.exec(sql)
+	return err
+}
+
+// Query returns the first value of the first row. It may be called in a job only.
+func (db *DB) Query(sql string) (any, error) {
+	r, err := db.writer.conn.one(sql)
+	if err != nil || r == nil {
+		return nil, err
+	}
+	return r.vals[0], nil
+}
+
+// ExecReader runs SQL on a reader's connection.
+func (db *DB) ExecReader(sql string) error {
+	c := <-db.readers.free
+	defer func() { db.readers.free <- c }()
+	_, err := c.exec(sql)
+	return err
+}
+
+// QueueLen returns how many jobs wait for the writer.
+func (db *DB) QueueLen() int { return len(db.writer.jobs) }

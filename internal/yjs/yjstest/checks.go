@@ -25,10 +25,10 @@ func checks() []check {
 	for _, name := range runNames {
 		out = append(out,
 			check{name, func(e Engine, s *Session) error { return checkRuns(e, s, name, false) }},
-			check{name + " declared", func(e Engine, s *Session) error { return checkRuns(e, s, name, true) }})
+			check{name + " declared", func(e Engine, s *Session) error { return checkRuns(e, s, name, true) }},
+			check{name + " content", func(e Engine, s *Session) error { return checkContent(e, s, name) }})
 	}
 	return append(out,
-		check{"content", checkContent},
 		check{"json", checkJSON},
 		check{"validate", checkValidate},
 		check{"merge", checkMerges},
@@ -51,27 +51,40 @@ func (c check) guarded(e Engine, s *Session) (err error) {
 	return c.run(e, s)
 }
 
+// Around a difference, messages show this much; whole states would hide it.
+const (
+	shownBefore = 24
+	shownAfter  = 60
+)
+
 // same compares bytes and shows where they part.
 func same(what string, got, want []byte) error {
 	if bytes.Equal(got, want) {
 		return nil
 	}
-	at := 0
-	for at < len(got) && at < len(want) && got[at] == want[at] {
-		at++
-	}
-	return fmt.Errorf("%s differs at byte %d of %d (got %d bytes)\ngot  %x\nwant %x", what, at, len(want), len(got), got, want)
+	at := parting(got, want)
+	return fmt.Errorf("%s differs at byte %d: got %d bytes, want %d\ngot  %x\nwant %x",
+		what, at, len(got), len(want), window(got, at), window(want, at))
 }
 
 func sameText(what, got, want string) error {
 	if got == want {
 		return nil
 	}
+	at := parting(got, want)
+	return fmt.Errorf("%s differs at byte %d\ngot  %q\nwant %q", what, at, window(got, at), window(want, at))
+}
+
+func parting[S ~string | ~[]byte](a, b S) int {
 	at := 0
-	for at < len(got) && at < len(want) && got[at] == want[at] {
+	for at < len(a) && at < len(b) && a[at] == b[at] {
 		at++
 	}
-	return fmt.Errorf("%s differs at %d\ngot  %s\nwant %s", what, at, got, want)
+	return at
+}
+
+func window[S ~string | ~[]byte](s S, at int) S {
+	return s[max(0, at-shownBefore):min(len(s), at+shownAfter)]
 }
 
 func declare(d Doc, s *Session) {
@@ -158,12 +171,15 @@ func loaded(e Engine, s *Session, run DocRun) (Doc, error) {
 	return d, nil
 }
 
-func checkContent(e Engine, s *Session) error {
+func checkContent(e Engine, s *Session, name string) error {
 	want, err := CanonicalRoots(s.Content)
 	if err != nil {
 		return err
 	}
 	for _, run := range s.Runs {
+		if run.Name != name {
+			continue
+		}
 		d, err := loaded(e, s, run)
 		if err != nil {
 			return err
@@ -180,6 +196,9 @@ func checkContent(e Engine, s *Session) error {
 }
 
 func checkJSON(e Engine, s *Session) error {
+	if _, ok := e.NewDoc().(JSONDoc); !ok {
+		return errNotOffered
+	}
 	want, err := CanonicalJSON(s.JSON)
 	if err != nil {
 		return err
@@ -188,10 +207,7 @@ func checkJSON(e Engine, s *Session) error {
 	if err != nil {
 		return err
 	}
-	doc, ok := d.(JSONDoc)
-	if !ok {
-		return errNotOffered
-	}
+	doc := d.(JSONDoc)
 	roots, err := doc.JSON()
 	if err != nil {
 		return fmt.Errorf("toJSON: %w", err)

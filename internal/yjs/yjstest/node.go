@@ -1,0 +1,265 @@
+package yjstest
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+)
+
+// NodeReady reports why sessions cannot be had from node in dir, the folder
+// node/ of this package: no node, or `npm ci` was not run there.
+func NodeReady(dir string) error {
+	if _, err := exec.LookPath("node"); err != nil {
+		return fmt.Errorf("real yjs needs node: %w", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "node_modules", "yjs")); err != nil {
+		return fmt.Errorf("real yjs is not installed (npm ci): %w", err)
+	}
+	return nil
+}
+
+// LiveOptions say which sessions [Live] plays. Session i has the seed Seed+i.
+type LiveOptions struct {
+	Count  int
+	Seed   uint32
+	Family string // empty for all
+}
+
+// Live has node play fresh sessions and gives each to f, until f returns false.
+// The summary is nil if f ended it.
+func Live(ctx context.Context, dir string, opts LiveOptions, f func(*Session) bool) (*Summary, error) {
+	args := []string{"live.mjs", "--count", strconv.Itoa(opts.Count), "--seed", strconv.FormatUint(uint64(opts.Seed), 10)}
+	if opts.Family != "" {
+		args = append(args, "--family", opts.Family)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "node", args...)
+	cmd.Dir = dir
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("live sessions: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("live sessions: %w", err)
+	}
+	stopped := false
+	summary, err := Read(out, func(s *Session) bool {
+		stopped = !f(s)
+		return !stopped
+	})
+	if stopped || err != nil {
+		cancel()
+	}
+	if waitErr := cmd.Wait(); err == nil && waitErr != nil && !stopped {
+		err = waitErr
+	}
+	if err == nil && summary == nil && !stopped {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return nil, fmt.Errorf("live sessions: %w\n%s", err, stderr.Bytes())
+	}
+	return summary, nil
+}
+
+// Verifier is a node process that reads updates with real yjs. It is safe for
+// concurrent use.
+type Verifier struct {
+	mu     sync.Mutex
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	out    *bufio.Reader
+	stderr bytes.Buffer
+}
+
+// Verdict is what real yjs makes of updates.
+type Verdict struct {
+	Content     map[string]any
+	JSON        map[string]any
+	StateVector []byte
+	Update      []byte
+	Pending     bool
+}
+
+// NewVerifier starts the process. The caller closes it.
+func NewVerifier(dir string) (*Verifier, error) {
+	v := &Verifier{cmd: exec.Command("node", "verify.mjs")}
+	v.cmd.Dir = dir
+	v.cmd.Stderr = &v.stderr
+	var err error
+	if v.in, err = v.cmd.StdinPipe(); err != nil {
+		return nil, fmt.Errorf("start verifier: %w", err)
+	}
+	out, err := v.cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("start verifier: %w", err)
+	}
+	v.out = bufio.NewReaderSize(out, 1<<20)
+	if err := v.cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start verifier: %w", err)
+	}
+	return v, nil
+}
+
+// Close ends the process and waits for it.
+func (v *Verifier) Close() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if err := v.in.Close(); err != nil {
+		return fmt.Errorf("close verifier: %w", err)
+	}
+	if err := v.cmd.Wait(); err != nil {
+		return fmt.Errorf("close verifier: %w\n%s", err, v.stderr.Bytes())
+	}
+	return nil
+}
+
+type request struct {
+	Roots    map[string]Kind `json:"roots,omitempty"`
+	Declared bool            `json:"declared,omitempty"`
+	Updates  []string        `json:"updates,omitempty"`
+	Merge    []string        `json:"merge,omitempty"`
+}
+
+type answer struct {
+	Content, JSON     map[string]Tagged
+	SV, State, Update string
+	Pending           int
+	Error             string
+}
+
+func hexes(list [][]byte) []string {
+	out := make([]string, len(list))
+	for i, b := range list {
+		out[i] = hex.EncodeToString(b)
+	}
+	return out
+}
+
+func (v *Verifier) ask(r request) (*answer, error) {
+	line, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("ask yjs: %w", err)
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if _, err := v.in.Write(append(line, '\n')); err != nil {
+		return nil, fmt.Errorf("ask yjs: %w\n%s", err, v.stderr.Bytes())
+	}
+	reply, err := v.out.ReadBytes('\n')
+	if err != nil {
+		return nil, fmt.Errorf("ask yjs: %w\n%s", err, v.stderr.Bytes())
+	}
+	var a answer
+	if err := json.Unmarshal(reply, &a); err != nil {
+		return nil, fmt.Errorf("ask yjs: %w", err)
+	}
+	if a.Error != "" {
+		return nil, fmt.Errorf("yjs threw: %s", a.Error)
+	}
+	return &a, nil
+}
+
+// Judge applies updates to a fresh Y.Doc, with its roots declared before that or
+// only before the content is read.
+func (v *Verifier) Judge(roots []Root, declared bool, updates ...[]byte) (*Verdict, error) {
+	r := request{Roots: make(map[string]Kind, len(roots)), Declared: declared, Updates: hexes(updates)}
+	for _, root := range roots {
+		r.Roots[root.Name] = root.Kind
+	}
+	a, err := v.ask(r)
+	if err != nil {
+		return nil, err
+	}
+	verdict := &Verdict{Content: untagged(a.Content), JSON: untagged(a.JSON), Pending: a.Pending != 0}
+	if verdict.StateVector, err = hex.DecodeString(a.SV); err != nil {
+		return nil, fmt.Errorf("ask yjs: %w", err)
+	}
+	if verdict.Update, err = hex.DecodeString(a.State); err != nil {
+		return nil, fmt.Errorf("ask yjs: %w", err)
+	}
+	return verdict, nil
+}
+
+// Merge is Y.mergeUpdates.
+func (v *Verifier) Merge(updates ...[]byte) ([]byte, error) {
+	a, err := v.ask(request{Merge: hexes(updates)})
+	if err != nil {
+		return nil, err
+	}
+	out, err := hex.DecodeString(a.Update)
+	if err != nil {
+		return nil, fmt.Errorf("ask yjs: %w", err)
+	}
+	return out, nil
+}
+
+// Verify has real yjs read what an engine makes of a session: the compacted
+// update, the merged one and the encoded document must all hold the content and
+// the state vector that yjs recorded.
+func (v *Verifier) Verify(e Engine, s *Session) (err error) {
+	c := check{"verify", func(e Engine, s *Session) error { return v.verify(e, s) }}
+	if err := c.guarded(e, s); err != nil {
+		return fmt.Errorf("session %s/%d: %w", s.Family, s.Seed, err)
+	}
+	return nil
+}
+
+func (v *Verifier) verify(e Engine, s *Session) error {
+	d, err := loaded(e, s, DocRun{Name: s.Runs[0].Name, Apply: s.Runs[0].Apply})
+	if err != nil {
+		return err
+	}
+	for _, writer := range []struct {
+		name  string
+		write func() ([]byte, error)
+	}{
+		{"compacted update", func() ([]byte, error) { return e.Compact(s.Updates...) }},
+		{"merged update", func() ([]byte, error) { return e.Merge(s.Updates...) }},
+		{"encoded document", func() ([]byte, error) { return d.Encode(nil) }},
+	} {
+		update, err := writer.write()
+		if err != nil {
+			return fmt.Errorf("%s: %w", writer.name, err)
+		}
+		verdict, err := v.Judge(s.Roots, true, update)
+		if err != nil {
+			return fmt.Errorf("%s: %w", writer.name, err)
+		}
+		if err := verdict.compare(s); err != nil {
+			return fmt.Errorf("%s, read by yjs: %w", writer.name, err)
+		}
+	}
+	return nil
+}
+
+func (v *Verdict) compare(s *Session) error {
+	if v.Pending {
+		return errors.New("something is pending")
+	}
+	if err := same("state vector", v.StateVector, s.Compact.StateVector); err != nil {
+		return err
+	}
+	got, err := CanonicalRoots(v.Content)
+	if err != nil {
+		return err
+	}
+	want, err := CanonicalRoots(s.Content)
+	if err != nil {
+		return err
+	}
+	return sameText("content", got, want)
+}

@@ -9,11 +9,13 @@ import (
 
 // Options say how a Doc behaves.
 type Options struct {
-	// CleanFormats deletes redundant formats after changes from outside, as a
-	// live Y.Doc does in the text types that were declared or are nested. The
-	// deletions are part of the document then, so leave it off for anything that
-	// only stores, merges or reads.
-	CleanFormats bool
+	// Live makes the Doc behave like a Y.Doc that an editor is bound to, also where
+	// that depends on the order of arrival: it deletes redundant formats after
+	// changes from outside, in the text types that were declared or are nested, and
+	// what had to wait loses lone surrogates in formats and embeds, because yjs
+	// keeps it in the format v2. Both become part of the document, so leave it off
+	// for anything that stores, merges or only reads.
+	Live bool
 }
 
 // Doc is a document that integrates updates. Deleted content is dropped, as by a
@@ -206,6 +208,9 @@ func (d *Doc) integrateAll(u *Update) (rest []byte, missing map[uint64]uint64) {
 	}
 	left := &Update{deletes: &deleteSet{}}
 	for client, items := range in.rest {
+		if d.opts.Live {
+			throughV2(items)
+		}
 		left.sections = append(left.sections, section{client, items})
 	}
 	return left.Encode(), in.missing
@@ -267,6 +272,26 @@ func (in *integration) putAside(it *item, client, clock uint64) {
 		}
 	}
 	in.stack = in.stack[:0]
+}
+
+// throughV2 changes the values of formats and embeds as their encoding in the
+// format v2 does, which is not JSON but lib0's "any".
+func throughV2(items []*item) {
+	for _, it := range items {
+		switch c := it.content.(type) {
+		case *formatContent:
+			c.value = reencode(c.value)
+		case *embedContent:
+			c.value = reencode(c.value)
+		}
+	}
+}
+
+func reencode(v any) any {
+	var w writer
+	w.value(v)
+	r := reader{buf: w.buf}
+	return r.value()
 }
 
 // HasPending reports whether content or deletions wait for content that is not had.
@@ -378,7 +403,7 @@ func Load(opts Options, updates ...[]byte) (*Doc, error) {
 	}
 	all := updates[0]
 	if len(updates) > 1 {
-		merged, err := Merge(updates...)
+		merged, err := Union(updates...)
 		if err != nil {
 			return nil, err
 		}

@@ -306,6 +306,8 @@ func appendJSON(b []byte, v any) []byte {
 			b = appendJSON(b, m.Value)
 		}
 		return append(b, '}')
+	case Subdoc:
+		return append(b, "{}"...)
 	default:
 		return append(b, "null"...)
 	}

@@ -22,7 +22,7 @@ func (t *Type) markup(b []byte, depth int) ([]byte, error) {
 	}
 	switch t.Kind() {
 	case KindXMLElement:
-		name := strings.ToLower(t.name)
+		name := strings.ToLower(t.NodeName())
 		b = append(b, '<')
 		b = append(b, name...)
 		for _, m := range sortedMembers(t.Entries()) {

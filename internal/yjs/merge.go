@@ -5,33 +5,55 @@ import (
 	"cmp"
 	"container/heap"
 	"slices"
+	"sort"
 )
 
 // Merge joins updates into one without building a document. The result holds
 // everything that the inputs hold, gaps as Skip structs, and equals the bytes of
 // Y.mergeUpdates. It takes near-linear time in the size of the inputs, which it
 // does not keep.
-func Merge(updates ...[]byte) ([]byte, error) {
+//
+// Where inputs hold the same clocks once as content and once as GC, yjs orders
+// them by a comparison that contradicts itself, so that its choice depends on the
+// sort of the JavaScript engine. Up to 63 inputs Merge follows V8 there.
+func Merge(updates ...[]byte) ([]byte, error) { return merge(updates, likeYjs) }
+
+// Union is Merge except that its result does not depend on the order of the
+// inputs: where they hold the same clocks differently it takes content, then
+// deleted content, then GC.
+func Union(updates ...[]byte) ([]byte, error) { return merge(updates, contentFirst) }
+
+// tieRule says which of several structs at the same clock is taken.
+type tieRule int
+
+const (
+	likeYjs      tieRule = iota
+	contentFirst         // content, then deleted content, then GC: whatever the order of inputs
+)
+
+func merge(updates [][]byte, rule tieRule) ([]byte, error) {
 	if len(updates) == 1 {
 		if err := Validate(updates[0]); err != nil {
 			return nil, err
 		}
 		return bytes.Clone(updates[0]), nil
 	}
-	readers := make(mergeHeap, 0, len(updates))
 	all := make([]*mergeReader, len(updates))
+	live := make([]*mergeReader, 0, len(updates))
 	for i, update := range updates {
 		m := &mergeReader{structReader: newStructReader(update), order: i}
 		m.skipGaps()
 		all[i] = m
 		if m.cur != nil {
-			readers = append(readers, m)
+			live = append(live, m)
 		}
 	}
-	heap.Init(&readers)
 	var w structWriter
-	readers.mergeStructs(&w)
-
+	if rule == likeYjs && len(live) < v8MinRun {
+		mergeStructs((*v8Sorted)(&live), &w)
+	} else {
+		mergeStructs(newMergeHeap(live, rule), &w)
+	}
 	var ds deleteSet
 	for _, m := range all {
 		ds.addAll(m.deleteSet())
@@ -61,41 +83,143 @@ func (m *mergeReader) skipGaps() {
 	}
 }
 
-// mergeHeap orders inputs by their current struct: higher clients first, then
-// lower clocks.
-type mergeHeap []*mergeReader
-
-func (h mergeHeap) Len() int { return len(h) }
-
-func (h mergeHeap) Less(i, j int) bool {
-	a, b := h[i].cur.id, h[j].cur.id
-	switch {
-	case a.Client != b.Client:
-		return a.Client > b.Client
-	case a.Clock != b.Clock:
-		return a.Clock < b.Clock
-	}
-	return h[i].order < h[j].order
+// mergeInputs are the inputs that are not at their end, ordered by their current
+// struct: higher clients first, then lower clocks.
+type mergeInputs interface {
+	// first restores the order after the first input was read, and returns the
+	// new first one, nil at the end of all.
+	first() *mergeReader
 }
 
-func (h mergeHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h *mergeHeap) Push(x any)   { *h = append(*h, x.(*mergeReader)) }
+// v8Sorted keeps the inputs as Array.prototype.sort of V8 leaves them. Below
+// v8MinRun elements that is the binary insertion of TimSort
+// (https://v8.dev/blog/array-sort).
+type v8Sorted []*mergeReader
+
+const v8MinRun = 64
+
+func (v *v8Sorted) first() *mergeReader {
+	*v = slices.DeleteFunc(*v, func(m *mergeReader) bool { return m.cur == nil })
+	a := *v
+	if len(a) == 0 {
+		return nil
+	}
+	for start := sortedRun(a); start < len(a); start++ {
+		pivot := a[start]
+		at := sort.Search(start, func(i int) bool { return compareLikeYjs(pivot, a[i]) < 0 })
+		copy(a[at+1:start+1], a[at:start])
+		a[at] = pivot
+	}
+	return a[0]
+}
+
+// sortedRun returns the length of the ascending run at the start, which it makes
+// by reversing a descending one.
+func sortedRun(a []*mergeReader) int {
+	if len(a) < 2 {
+		return len(a)
+	}
+	descending := compareLikeYjs(a[1], a[0]) < 0
+	n := 2
+	for n < len(a) && (compareLikeYjs(a[n], a[n-1]) < 0) == descending {
+		n++
+	}
+	if descending {
+		slices.Reverse(a[:n])
+	}
+	return n
+}
+
+// compareLikeYjs is not symmetric: of an item and a GC at the same clock, each
+// comes before the other.
+func compareLikeYjs(a, b *mergeReader) int {
+	if c := compareIDs(a.cur.id, b.cur.id); c != 0 {
+		return c
+	}
+	if a.cur.isGC() != b.cur.isGC() {
+		return -1
+	}
+	return 0
+}
+
+func compareIDs(a, b ID) int {
+	if a.Client != b.Client {
+		return cmp.Compare(b.Client, a.Client)
+	}
+	return cmp.Compare(a.Clock, b.Clock)
+}
+
+// mergeHeap orders any number of inputs. Among inputs at the same clock the one
+// that was read last comes first, as with a stable sort.
+type mergeHeap struct {
+	inputs []*mergeReader
+	rule   tieRule
+	reads  int
+}
+
+func newMergeHeap(inputs []*mergeReader, rule tieRule) *mergeHeap {
+	h := &mergeHeap{inputs: inputs, rule: rule}
+	heap.Init(h)
+	return h
+}
+
+func (h *mergeHeap) first() *mergeReader {
+	if len(h.inputs) > 0 && h.inputs[0].cur == nil {
+		heap.Pop(h)
+	} else if len(h.inputs) > 0 {
+		h.reads--
+		h.inputs[0].order = h.reads
+		heap.Fix(h, 0)
+	}
+	if len(h.inputs) == 0 {
+		return nil
+	}
+	return h.inputs[0]
+}
+
+func (h *mergeHeap) Len() int { return len(h.inputs) }
+
+func (h *mergeHeap) Less(i, j int) bool {
+	a, b := h.inputs[i], h.inputs[j]
+	if a.cur == nil || b.cur == nil { // only the first one, about to be popped
+		return a.cur == nil && b.cur != nil
+	}
+	if c := compareIDs(a.cur.id, b.cur.id); c != 0 {
+		return c < 0
+	}
+	if h.rule == contentFirst {
+		if x, y := a.cur.rank(), b.cur.rank(); x != y {
+			return x < y
+		}
+	}
+	return a.order < b.order
+}
+
+// rank orders what different inputs may hold of the same clock.
+func (it *item) rank() int {
+	if it.content == nil {
+		return 2
+	}
+	if it.content.ref() == refDeleted {
+		return 1
+	}
+	return 0
+}
+
+func (h *mergeHeap) Swap(i, j int) { h.inputs[i], h.inputs[j] = h.inputs[j], h.inputs[i] }
+func (h *mergeHeap) Push(x any)    { h.inputs = append(h.inputs, x.(*mergeReader)) }
 
 func (h *mergeHeap) Pop() any {
-	old := *h
-	last := old[len(old)-1]
-	*h = old[:len(old)-1]
+	last := h.inputs[len(h.inputs)-1]
+	h.inputs = h.inputs[:len(h.inputs)-1]
 	return last
 }
 
 // mergeStructs writes the structs of all inputs. It takes the same decisions as
-// yjs, which sorts its inputs stably after each step: the input that was read
-// last comes before others at the same struct.
-func (h *mergeHeap) mergeStructs(w *structWriter) {
+// yjs, oddities included.
+func mergeStructs(inputs mergeInputs, w *structWriter) {
 	var cur *item // read, not yet written: the next one may join or extend it
-	reads := 0
-	for ; len(*h) > 0; h.fix(&reads) {
-		m := (*h)[0]
+	for m := inputs.first(); m != nil; m = inputs.first() {
 		client := m.cur.id.Client
 		if cur == nil {
 			cur = m.cur
@@ -120,17 +244,6 @@ func (h *mergeHeap) mergeStructs(w *structWriter) {
 	if cur != nil {
 		w.write(cur, 0)
 	}
-}
-
-// fix restores the order after the first input was read.
-func (h *mergeHeap) fix(reads *int) {
-	if (*h)[0].cur == nil {
-		heap.Pop(h)
-		return
-	}
-	*reads--
-	(*h)[0].order = *reads
-	heap.Fix(h, 0)
 }
 
 // mergeInto places the reader's struct after cur and returns what is to be

@@ -53,6 +53,14 @@ func (d *Doc) Roots() []*Type { return append([]*Type(nil), d.roots...) }
 // of a hook.
 func (t *Type) Name() string { return t.name }
 
+// NodeName returns the node name of an element. Roots have none in yjs.
+func (t *Type) NodeName() string {
+	if t.item == nil {
+		return "UNDEFINED"
+	}
+	return t.name
+}
+
 // Kind returns the declared kind, or what the content of an undeclared root looks
 // like: a keyed item makes it a map, text or formats a text, an XML child a
 // fragment, anything else an array.
@@ -207,8 +215,8 @@ func (a attributes) object() Object {
 	return b.object()
 }
 
-// ToJSON returns what toJSON of the type returns in yjs: plain values only.
-// XML becomes its markup, a subdocument an empty object. It returns ErrTooDeep.
+// ToJSON returns what toJSON of the type returns in yjs: plain values, and Subdoc
+// for subdocuments. XML becomes its markup. It returns ErrTooDeep.
 func (t *Type) ToJSON() (any, error) { return t.toJSON(0) }
 
 func (t *Type) toJSON(depth int) (any, error) {
@@ -216,11 +224,8 @@ func (t *Type) toJSON(depth int) (any, error) {
 		return nil, ErrTooDeep
 	}
 	plain := func(v any) (any, error) {
-		switch v := v.(type) {
-		case *Type:
-			return v.toJSON(depth + 1)
-		case Subdoc:
-			return Object{}, nil
+		if nested, ok := v.(*Type); ok {
+			return nested.toJSON(depth + 1)
 		}
 		return v, nil
 	}
@@ -258,8 +263,8 @@ func (t *Type) toJSON(depth int) (any, error) {
 	}
 }
 
-// AppendJSON appends what JSON.stringify makes of a value. A BigInt, for which
-// that throws, becomes its digits; an undefined becomes null.
+// AppendJSON appends what JSON.stringify makes of a value; a subdocument becomes an
+// empty object. A BigInt, for which that throws, becomes its digits.
 func AppendJSON(b []byte, v any) []byte { return appendJSON(b, v) }
 
 // JSON returns an object with ToJSON of every root, in the order of Roots.

@@ -30,7 +30,7 @@ func (t *transaction) stateBefore(d *Doc, client uint64) uint64 {
 // change notes that a type changed, unless the type is new itself. Only cleaning
 // formats asks for it.
 func (t *transaction) change(d *Doc, typ *Type) {
-	if !d.opts.CleanFormats || typ.changedIn == t.seq {
+	if !d.opts.Live || typ.changedIn == t.seq {
 		return
 	}
 	if it := typ.item; it == nil || (it.id.Clock < t.stateBefore(d, it.id.Client) && !it.deleted()) {
@@ -52,7 +52,7 @@ func (d *Doc) transact(fn func()) {
 	fn()
 	t.deletes.normalize()
 	var cleaning *transaction
-	if d.opts.CleanFormats && t.changedFormats() {
+	if d.opts.Live && t.changedFormats() {
 		cleaning = d.begin(new(transaction))
 		d.cleanFormats(t)
 		cleaning.deletes.normalize()

@@ -38,7 +38,7 @@ func Admit(e *Entry, past Past) (authSet []core.Hash, err error) {
 	if err := c.checkLamport(); err != nil {
 		return nil, about(e.Hash, err)
 	}
-	if err := checkAuthor(e, authSet, past); err != nil {
+	if err := checkAuthor(e, authSet, w); err != nil {
 		return nil, about(e.Hash, err)
 	}
 	return authSet, nil
@@ -58,7 +58,7 @@ func cite(e *Entry, w *walk) (*citations, error) {
 	c := &citations{entry: e}
 	missing := make(map[core.Hash]bool)
 	find := func(hash core.Hash, check func(Ancestor) error) error {
-		a, err := w.find(hash)
+		a, err := w.Ancestor(hash)
 		if errors.Is(err, core.ErrNotFound) {
 			missing[hash] = true
 			return nil
@@ -206,14 +206,5 @@ func checkAuthor(e *Entry, authSet []core.Hash, past Past) error {
 	if err != nil {
 		return err
 	}
-	if !state.Allows(e.Peer, CapMember) {
-		return reject(ReasonNotMember, "%s", e.Peer)
-	}
-	for _, op := range e.Ops {
-		number := op.Body.Number()
-		if r, ok := RangeOf(number); !ok || !state.Allows(e.Peer, r.Needs) {
-			return reject(ReasonCapability, "%s is not for %s", number, state.Role(e.Peer))
-		}
-	}
-	return nil
+	return state.permits(e)
 }

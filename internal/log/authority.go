@@ -108,3 +108,17 @@ func StateAt(space core.Hash, heads []core.Hash, past Past) (State, error) {
 	}
 	return State{roles: map[core.PeerID]Role{genesis.Peer: RoleOwner}}, nil
 }
+
+// permits rejects an entry unless its author is a member who may do every op.
+func (s State) permits(e *Entry) error {
+	if !s.Allows(e.Peer, CapMember) { // also for an entry without ops
+		return reject(ReasonNotMember, "%s", e.Peer)
+	}
+	for _, op := range e.Ops {
+		number := op.Body.Number()
+		if r, ok := RangeOf(number); !ok || !s.Allows(e.Peer, r.Needs) {
+			return reject(ReasonCapability, "%s is not for the role %s", number, s.Role(e.Peer))
+		}
+	}
+	return nil
+}

@@ -118,7 +118,7 @@ func decodeHeader(b []byte) (Header, error) {
 		return Header{}, reject(ReasonHeaderTooLarge, "%d bytes, at most %d are allowed", len(b), MaxHeaderBytes)
 	}
 	s := &scanner{b: b}
-	fields := s.array()
+	fields := s.array(1)
 	if version := s.uint(); s.err == nil && version != Version { // before the rest, which is the version's business
 		return Header{}, reject(ReasonVersion, "%d, this is %d", version, Version)
 	}
@@ -164,7 +164,7 @@ func decodeHeader(b []byte) (Header, error) {
 
 // decodeHeads reads auth or deps.
 func decodeHeads(s *scanner, field string) []core.Hash {
-	n := s.array()
+	n := s.array(2 + hashBytes)
 	if s.err != nil || n == 0 {
 		return nil
 	}

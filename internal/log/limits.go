@@ -1,5 +1,7 @@
 package log
 
+import "github.com/soma-sdk/soma/internal/core"
+
 // The limits of the format. They are rules: an entry beyond one of them is
 // refused by everyone, so none may change within a version of the format.
 const (
@@ -29,7 +31,7 @@ const (
 	MaxFrameBytes = MaxEntryBytes + frameOverhead
 	// DocUpdateOverhead is the most that a doc.update op adds to its update. Ops
 	// whose updates and overheads sum up to MaxOpsBytes - OpsOverhead fit into one entry.
-	DocUpdateOverhead = 1 + 2 + 17 + 1 + 2 + 128 + 5
+	DocUpdateOverhead = 1 + 2 + 17 + 1 + (2 + core.MaxIDBytes) + 5
 	// OpsOverhead is the most that the array of ops adds to its ops.
 	OpsOverhead = 3
 	// MaxDocUpdateBytes bounds an update that fits into one entry whatever the
@@ -44,6 +46,8 @@ const (
 	nonceBytes       = 16
 	opIDBytes        = 16
 	signatureBytes   = 64
+	// minOpBytes is what an op takes at least: its array, a number, the ID and an empty body.
+	minOpBytes = 1 + 1 + 17 + 1
 	// frameOverhead is what the heads of an array of three and of its byte
 	// strings take at most.
 	frameOverhead = 1 + 3 + 5 + 2

@@ -270,7 +270,7 @@ func decodeOps(b []byte, chain core.Chain) ([]Op, error) {
 		return nil, reject(ReasonOpsTooLarge, "%d bytes, at most %d are allowed", len(b), MaxOpsBytes)
 	}
 	s := &scanner{b: b}
-	n := s.array()
+	n := s.array(minOpBytes)
 	if n > MaxOps {
 		return nil, reject(ReasonTooManyOps, "%d, at most %d are allowed", n, MaxOps)
 	}
@@ -306,7 +306,7 @@ func decodeOp(s *scanner, chain core.Chain, op *Op) error {
 		return reject(ReasonOpChain, "%s on chain %d", number, chain)
 	}
 	start := s.off
-	s.array()
+	s.array(1)
 	s.off = start
 	s.skip(MaxDepth)
 	if s.err != nil {
@@ -367,7 +367,7 @@ func decodeMemberAdd(s *scanner) (Body, error) {
 
 func decodeWriterRetire(s *scanner) (Body, error) {
 	s.arrayOf(1)
-	n := s.array()
+	n := s.array(1 + incarnationBytes)
 	switch {
 	case s.err != nil:
 		return nil, s.err

@@ -39,7 +39,7 @@ func (e *Entry) AsAncestor(authSet []core.Hash) Ancestor {
 	}
 }
 
-// walk looks at the membership graph of a past and remembers what it saw.
+// walk is a Past that remembers what it saw, and looks at the membership graph.
 type walk struct {
 	past Past
 	seen map[core.Hash]Ancestor
@@ -47,8 +47,8 @@ type walk struct {
 
 func newWalk(past Past) *walk { return &walk{past: past, seen: make(map[core.Hash]Ancestor)} }
 
-// find returns an entry that may be missing, then with core.ErrNotFound.
-func (w *walk) find(hash core.Hash) (Ancestor, error) {
+// Ancestor implements Past.
+func (w *walk) Ancestor(hash core.Hash) (Ancestor, error) {
 	if a, ok := w.seen[hash]; ok {
 		return a, nil
 	}
@@ -62,7 +62,7 @@ func (w *walk) find(hash core.Hash) (Ancestor, error) {
 
 // must returns an entry that an accepted one cites, so it cannot be missing.
 func (w *walk) must(hash core.Hash) (Ancestor, error) {
-	a, err := w.find(hash)
+	a, err := w.Ancestor(hash)
 	if errors.Is(err, core.ErrNotFound) {
 		return Ancestor{}, fmt.Errorf("entry %s is cited by an accepted entry and missing: %w", hash, core.ErrCorrupt)
 	}

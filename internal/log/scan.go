@@ -90,11 +90,11 @@ func (s *scanner) expect(major byte, what string) uint64 {
 
 func (s *scanner) uint() uint64 { return s.expect(majorUint, "an unsigned integer") }
 
-// array reads the head of an array and returns its length, which is no more
-// than the bytes that follow.
-func (s *scanner) array() int {
+// array reads the head of an array of elements that take at least size bytes
+// each, and returns its length, which fits into the bytes that follow.
+func (s *scanner) array(size int) int {
 	n := s.expect(majorArray, "an array")
-	if s.err == nil && n > uint64(len(s.b)-s.off) {
+	if s.err == nil && n > uint64((len(s.b)-s.off)/size) {
 		s.fail(ReasonEncoding, "array is longer than the input")
 		return 0
 	}
@@ -103,7 +103,7 @@ func (s *scanner) array() int {
 
 // arrayOf reads the head of an array that must have n elements.
 func (s *scanner) arrayOf(n int) {
-	if got := s.array(); s.err == nil && got != n {
+	if got := s.array(1); s.err == nil && got != n {
 		s.fail(ReasonEncoding, "wrong number of elements")
 	}
 }

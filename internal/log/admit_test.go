@@ -1,0 +1,193 @@
+package log_test
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+
+	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/log"
+)
+
+func TestAdmitReturnsMembershipHeads(t *testing.T) {
+	w := newWorld(t)
+	for name, c := range map[string]struct {
+		e    *log.Entry
+		want []core.Hash
+	}{
+		"genesis":                {w.genesis, nil},
+		"first content":          {w.retire, []core.Hash{w.genesis.Hash}},
+		"nothing new":            {w.update, []core.Hash{w.genesis.Hash}},
+		"first membership":       {w.acts, []core.Hash{w.genesis.Hash}},
+		"new auth covers before": {w.unknown, []core.Hash{w.acts.Hash}},
+	} {
+		got, err := log.Admit(c.e, w.past)
+		if err != nil || !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: Admit = %v, %v, want %v", name, got, err, c.want)
+		}
+	}
+}
+
+func TestAdmitVerifiesTheSignature(t *testing.T) {
+	w := newWorld(t)
+	raw := w.update.Raw
+	raw.Sig = sign(keyOf("stranger"), raw.Header)
+	e, err := log.Decode(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = log.Admit(e, w.past)
+	wantReason(t, "not verified before", err, log.ReasonSignature)
+}
+
+func TestWaitingNamesAllThatIsMissing(t *testing.T) {
+	w := newWorld(t)
+	for name, c := range map[string]struct {
+		e       *log.Entry
+		without []*log.Entry
+		want    []core.Hash
+	}{
+		"all":     {w.unknown, w.entries(), sorted(w.genesis.Hash, w.merge.Hash, w.acts.Hash)},
+		"prev":    {w.update, []*log.Entry{w.meta}, []core.Hash{w.meta.Hash}},
+		"auth":    {w.unknown, []*log.Entry{w.acts}, []core.Hash{w.acts.Hash}},
+		"deps":    {w.merge, []*log.Entry{w.update}, []core.Hash{w.update.Hash}},
+		"genesis": {w.retire, []*log.Entry{w.genesis}, []core.Hash{w.genesis.Hash}}, // cited twice, named once
+		"mix":     {w.merge, []*log.Entry{w.update, w.remove}, sorted(w.update.Hash, w.remove.Hash)},
+	} {
+		past := memory{}
+		for hash, a := range w.past {
+			past[hash] = a
+		}
+		for _, e := range c.without {
+			delete(past, e.Hash)
+		}
+		var waiting *log.WaitingError
+		err := judge(c.e.Raw, past)
+		if !errors.As(err, &waiting) || errors.Is(err, core.ErrInvalidEntry) {
+			t.Errorf("%s: %v, want to wait", name, err)
+			continue
+		}
+		if waiting.Reason != log.WaitPast || waiting.Hash != c.e.Hash || !slices.Equal(waiting.Missing, c.want) {
+			t.Errorf("%s: waits for %v, want %v", name, waiting.Missing, c.want)
+		}
+	}
+}
+
+// What is wrong for good is said at once, and nothing is fetched for it.
+func TestRejectionGoesBeforeWaiting(t *testing.T) {
+	w := newWorld(t)
+	delete(w.past, w.update.Hash)
+	raw := forge(t, w.owner, w.merge, nil, func(f []any) { f[fPrev] = w.retire.Hash[:] })
+	wantReason(t, "wrong prev, missing deps", judge(raw, w.past), log.ReasonPrev)
+}
+
+func TestMembershipOpsWait(t *testing.T) {
+	w := newWorld(t)
+	other := peerOf(keyOf("stranger"))
+	for name, c := range map[string]struct {
+		key  string
+		body log.Body
+	}{
+		"add":               {"owner", log.MemberAdd{Peer: other, Role: log.RoleEditor, Kind: log.KindDevice}},
+		"remove":            {"owner", log.UnknownOp{Op: log.OpMemberRemove, Raw: []byte{0x80}}},
+		"redeem":            {"stranger", log.UnknownOp{Op: log.OpInviteRedeem, Raw: []byte{0x81, 0x01}}},
+		"of a later number": {"stranger", log.UnknownOp{Op: 63, Raw: []byte{0x80}}},
+	} {
+		e := seal(t, keyOf(c.key), w.acts.Header, log.Op{ID: opID(1), Body: c.body})
+		var waiting *log.WaitingError
+		_, err := log.Admit(e, w.past)
+		if !errors.As(err, &waiting) || errors.Is(err, core.ErrInvalidEntry) ||
+			waiting.Reason != log.WaitMembershipOp || waiting.Op != c.body.Number() || waiting.Error() == "" {
+			t.Errorf("%s: %v, want to wait for the evaluation of %s", name, err, c.body.Number())
+		}
+	}
+	e := seal(t, w.owner, w.acts.Header, log.Op{ID: opID(1), Body: log.UnknownOp{Op: log.OpMemberAck, Raw: []byte{0x80}}})
+	raw := forge(t, w.owner, e, nil, func(f []any) { f[fLamport] = 9 })
+	wantReason(t, "inadmissible anyway", judge(raw, w.past), log.ReasonLamport)
+}
+
+// All forks are admissible: which branch counts is not a question of one past.
+func TestForksAreAdmitted(t *testing.T) {
+	w := newWorld(t)
+	fork := seal(t, w.owner, w.update.Header, log.Op{ID: opID(99), Body: log.DocDelete{Doc: "page-1"}})
+	w.past.take(t, fork)
+	after := w.update.Header
+	after.Seq, after.Prev, after.Lamport = 4, fork.Hash, 5
+	w.past.take(t, seal(t, w.owner, after))
+
+	both := sorted(fork.Hash, w.update.Hash) // another writer may build upon both
+	h := w.merge.Header
+	h.Deps = both
+	w.past.take(t, seal(t, w.owner, h))
+}
+
+func TestUnknownContentOpsAreKept(t *testing.T) {
+	w := newWorld(t)
+	for _, n := range []log.OpNumber{65, 95, 96, 159, 161, 191, 192, 223} {
+		want := log.UnknownOp{Op: n, Raw: []byte("\x82\x81\x20\x63abc")}
+		raw := seal(t, w.owner, w.update.Header, log.Op{ID: opID(1), Body: want}).Raw
+		e, err := log.Decode(raw)
+		if err != nil || !reflect.DeepEqual(e.Ops[0].Body, want) {
+			t.Errorf("op %d: %v, %v, want %v", n, e, err, want)
+			continue
+		}
+		if _, err := log.Admit(e, w.past); err != nil {
+			t.Errorf("op %d: Admit = %v", n, err)
+		}
+	}
+}
+
+// broken is a Past that has errors of its own.
+type broken struct {
+	memory
+	fail core.Hash
+	err  error
+}
+
+func (b broken) Ancestor(hash core.Hash) (log.Ancestor, error) {
+	if hash == b.fail {
+		return log.Ancestor{}, b.err
+	}
+	return b.memory.Ancestor(hash)
+}
+
+func TestErrorsOfThePastAreNoVerdict(t *testing.T) {
+	w := newWorld(t)
+	oops := fmt.Errorf("disk on fire")
+	for _, hash := range []core.Hash{w.genesis.Hash, w.merge.Hash, w.acts.Hash} {
+		_, err := log.Admit(w.unknown, broken{w.past, hash, oops})
+		var waiting *log.WaitingError
+		if !errors.Is(err, oops) || errors.Is(err, core.ErrInvalidEntry) || errors.As(err, &waiting) {
+			t.Errorf("Admit = %v, want the error of the past", err)
+		}
+	}
+
+	// A hole below what was accepted is damage, nothing to wait for.
+	lost := core.Hash{1}
+	a := w.past[w.merge.Hash]
+	a.AuthSet = []core.Hash{lost}
+	w.past[w.merge.Hash] = a
+	if _, err := log.Admit(w.unknown, w.past); !errors.Is(err, core.ErrCorrupt) {
+		t.Errorf("Admit over a hole = %v, want ErrCorrupt", err)
+	}
+}
+
+func TestStateAt(t *testing.T) {
+	w := newWorld(t)
+	owner, stranger := peerOf(w.owner), peerOf(keyOf("stranger"))
+	s, err := log.StateAt(w.genesis.Hash, []core.Hash{w.acts.Hash}, w.past)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Role(owner) != log.RoleOwner || !s.Allows(owner, log.CapManage) || s.Role(stranger) != 0 || s.Allows(stranger, log.CapMember) {
+		t.Errorf("owner is %s, stranger is %s", s.Role(owner), s.Role(stranger))
+	}
+	if s, err := log.StateAt(w.genesis.Hash, nil, w.past); err != nil || s.Role(owner) != 0 {
+		t.Errorf("before the genesis: owner is %s, %v", s.Role(owner), err)
+	}
+	if _, err := log.StateAt(core.Hash{5}, []core.Hash{{5}}, w.past); !errors.Is(err, core.ErrNotFound) {
+		t.Errorf("StateAt(unknown space) = %v, want ErrNotFound", err)
+	}
+}

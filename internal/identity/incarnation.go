@@ -9,6 +9,6 @@ import (
 // NewIncarnation returns a random incarnation.
 func NewIncarnation() core.Incarnation {
 	var inc core.Incarnation
-	rand.Read(inc[:]) //nolint:errcheck // never fails
+	rand.Read(inc[:]) // never fails
 	return inc
 }

@@ -105,7 +105,7 @@ func load(path string) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close()
 	key, err := io.ReadAll(io.LimitReader(f, ed25519.PrivateKeySize+1))
 	if err != nil {
 		return Identity{}, err
@@ -126,7 +126,7 @@ func create(path string) (Identity, error) {
 	if err != nil {
 		return Identity{}, err
 	}
-	defer os.Remove(temp) //nolint:errcheck // a leftover is a key that nobody uses
+	defer os.Remove(temp) // a leftover is a key that nobody uses
 	if err := publish(temp, path); err != nil {
 		return Identity{}, err
 	}

@@ -5,12 +5,12 @@ import (
 	"syscall"
 )
 
-func markOf(path string) (mark Mark, err error) {
+func markOf(path string) (Mark, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return Mark{}, err
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close()
 	var info syscall.ByHandleFileInformation
 	if err := syscall.GetFileInformationByHandle(syscall.Handle(f.Fd()), &info); err != nil {
 		return Mark{}, err

@@ -3,6 +3,7 @@ package log_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"testing"
@@ -56,10 +57,7 @@ func TestWaitingNamesAllThatIsMissing(t *testing.T) {
 		"genesis": {w.retire, []*log.Entry{w.genesis}, []core.Hash{w.genesis.Hash}}, // cited twice, named once
 		"mix":     {w.merge, []*log.Entry{w.update, w.remove}, sorted(w.update.Hash, w.remove.Hash)},
 	} {
-		past := memory{}
-		for hash, a := range w.past {
-			past[hash] = a
-		}
+		past := maps.Clone(w.past)
 		for _, e := range c.without {
 			delete(past, e.Hash)
 		}

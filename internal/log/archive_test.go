@@ -43,10 +43,10 @@ func readArchive(r io.Reader) (space core.SpaceID, entries []core.Entry, err err
 			entries = append(entries, e)
 			continue
 		}
-		if _, again := a.Next(); again != err {
+		if _, again := a.Next(); !errors.Is(again, err) {
 			return a.Space(), entries, errors.New("the error does not stick")
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = nil
 		}
 		return a.Space(), entries, err

@@ -68,7 +68,7 @@ func SealGenesis(key ed25519.PrivateKey, incarnation core.Incarnation, wallMs ui
 		return nil, fmt.Errorf("seal genesis: key of %d bytes, want %d", len(key), ed25519.PrivateKeySize)
 	}
 	h := Header{Incarnation: incarnation, Chain: core.ChainMembership, Seq: 1, Lamport: 1, WallMs: wallMs}
-	rand.Read(h.Nonce[:]) //nolint:errcheck // never fails
+	rand.Read(h.Nonce[:]) // never fails
 	owner := MemberAdd{
 		Peer: core.PeerIDFromKey(key.Public().(ed25519.PublicKey)),
 		Role: RoleOwner,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"math"
 	"reflect"
 	"strings"
@@ -200,7 +201,7 @@ func TestCheckSpaceName(t *testing.T) {
 }
 
 func TestRanges(t *testing.T) {
-	for n := log.OpNumber(0); n < 300; n++ {
+	for n := range log.OpNumber(300) {
 		r, ok := log.RangeOf(n)
 		if want := n < 224; ok != want {
 			t.Errorf("RangeOf(%d) = %v, want %v", n, ok, want)
@@ -258,4 +259,42 @@ func TestSignatureCoversTheHeader(t *testing.T) {
 	raw.Sig = raw.Sig[:63]
 	_, err = log.Decode(raw)
 	wantReason(t, "short", err, log.ReasonSignature)
+}
+
+func TestFrameLimits(t *testing.T) {
+	sig := make([]byte, 64)
+	for name, c := range map[string]struct {
+		raw  core.Entry
+		want log.Reason
+	}{
+		"header":    {core.Entry{Header: make([]byte, log.MaxHeaderBytes+1), Sig: sig}, log.ReasonHeaderTooLarge},
+		"ops":       {core.Entry{Ops: make([]byte, log.MaxOpsBytes+1), Sig: sig}, log.ReasonOpsTooLarge},
+		"signature": {core.Entry{Sig: sig[:63]}, log.ReasonEncoding},
+	} {
+		_, err := log.DecodeFrame(log.AppendFrame(nil, c.raw))
+		wantReason(t, name, err, c.want)
+	}
+	for name, frame := range map[string]string{"empty": "", "two": "\x82\x40\x40", "trailing": string(log.AppendFrame(nil, newWorld(t).genesis.Raw)) + "\x00"} {
+		_, err := log.DecodeFrame([]byte(frame))
+		wantReason(t, name, err, log.ReasonEncoding)
+	}
+}
+
+func TestNames(t *testing.T) {
+	for want, got := range map[string]fmt.Stringer{
+		"owner":      log.RoleOwner,
+		"editor":     log.RoleEditor,
+		"viewer":     log.RoleViewer,
+		"cache":      log.RoleCache,
+		"role 9":     log.Role(9),
+		"device":     log.KindDevice,
+		"bot":        log.KindBot,
+		"kind 9":     log.Kind(9),
+		"doc.update": log.OpDocUpdate,
+		"op 63":      log.OpNumber(63),
+	} {
+		if got.String() != want {
+			t.Errorf("name is %q, want %q", got, want)
+		}
+	}
 }

@@ -129,7 +129,7 @@ func (id OpID) String() string { return hex.EncodeToString(id[:]) }
 // NewOpID returns a random ID.
 func NewOpID() OpID {
 	var id OpID
-	rand.Read(id[:]) //nolint:errcheck // never fails
+	rand.Read(id[:]) // never fails
 	return id
 }
 

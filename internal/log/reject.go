@@ -81,8 +81,7 @@ func (e *RejectedError) Is(target error) bool {
 
 // ReasonOf returns the rule that err says was broken, or "".
 func ReasonOf(err error) Reason {
-	var r *RejectedError
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*RejectedError](err); ok {
 		return r.Reason
 	}
 	return ""
@@ -96,8 +95,7 @@ func reject(reason Reason, format string, args ...any) error {
 
 // about says which entry was rejected.
 func about(hash core.Hash, err error) error {
-	var r *RejectedError
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*RejectedError](err); ok {
 		r.Hash = hash
 	}
 	return err

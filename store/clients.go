@@ -24,7 +24,7 @@ func (v *view) DocClient(doc int64, client uint64) (core.DocClient, error) {
 // DocClients implements core.View.
 func (v *view) DocClients(doc int64) ([]core.DocClient, error) {
 	var recs []core.DocClient
-	err := v.c.each(clientColumns+"WHERE doc = ? ORDER BY client DESC", []any{doc}, func(r *row) bool {
+	err := v.c.each(clientColumns+"WHERE doc = ?+0 ORDER BY client DESC", []any{doc}, func(r *row) bool {
 		recs = append(recs, clientOf(r))
 		return true
 	})

@@ -178,8 +178,13 @@ func (c *conn) each(sql string, args []any, fn func(*row) bool) error {
 	return st.row.bad()
 }
 
-// prepare returns the statement with its arguments in place. Argument slices
-// are copied by the driver before a call returns.
+// prepare returns the statement with its arguments in place; the driver copies
+// argument slices before a call returns.
+//
+// One trap is behind the "?+0" in this package: for "column = ?" in a statement
+// with ORDER BY or min(), and for "LIMIT ?", SQLite looks at the value when it
+// plans, and then plans again for each new value, at five times the cost of the
+// statement. It does not look into an expression.
 func (c *conn) prepare(sql string, args []any) (*stmt, error) {
 	if c == nil {
 		return nil, errEnded

@@ -17,8 +17,8 @@ func (v *view) DeletedRanges(doc int64, client, from, to uint64) ([]core.ClockRa
 	var ranges []core.ClockRange
 	// The scan starts at the last range that begins at or before from: no earlier
 	// one reaches from.
-	err := v.c.each(`SELECT clock, len FROM doc_deleted WHERE doc = ?1 AND client = ?2 AND clock <= ?4 AND clock >= ifnull(
-			(SELECT clock FROM doc_deleted WHERE doc = ?1 AND client = ?2 AND clock <= ?3 ORDER BY clock DESC LIMIT 1), ?3)
+	err := v.c.each(`SELECT clock, len FROM doc_deleted WHERE doc = ?1+0 AND client = ?2+0 AND clock <= ?4 AND clock >= ifnull(
+			(SELECT clock FROM doc_deleted WHERE doc = ?1+0 AND client = ?2+0 AND clock <= ?3 ORDER BY clock DESC LIMIT 1), ?3)
 		ORDER BY clock`, []any{doc, int64(client), int64(from), int64(to)}, func(r *row) bool {
 		if rg := (core.ClockRange{Clock: r.uint(0), Len: r.uint(1)}); rg.Clock+rg.Len >= from {
 			ranges = append(ranges, rg)

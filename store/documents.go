@@ -40,7 +40,7 @@ func (v *view) foundDoc(r *row, err error, what string) (core.DocRecord, error) 
 func (v *view) Docs(space int64, after core.DocumentID, limit int) ([]core.DocRecord, error) {
 	var recs []core.DocRecord
 	var creators []int64
-	err := v.c.each(docColumns+"WHERE space = ? AND ident > ? ORDER BY ident LIMIT ?", []any{space, after, int64(limit)}, func(r *row) bool {
+	err := v.c.each(docColumns+"WHERE space = ?+0 AND ident > ? ORDER BY ident LIMIT ?+0", []any{space, after, int64(limit)}, func(r *row) bool {
 		rec, creator := docOf(r)
 		recs, creators = append(recs, rec), append(creators, creator)
 		return true

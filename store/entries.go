@@ -33,7 +33,7 @@ func (v *view) EntryByKey(key int64) (core.EntryRecord, error) {
 func (v *view) EntriesAfter(space, after int64, maxBytes int) ([]core.EntryRecord, error) {
 	var recs []core.EntryRecord
 	size := 0
-	err := v.c.each(entryColumns+"WHERE space = ? AND id > ? ORDER BY id", []any{space, after}, func(r *row) bool {
+	err := v.c.each(entryColumns+"WHERE space = ?+0 AND id > ? ORDER BY id", []any{space, after}, func(r *row) bool {
 		rec := entryOf(r, true)
 		recs = append(recs, rec)
 		size += rec.Entry.Size()
@@ -48,7 +48,7 @@ func (v *view) EntriesAfter(space, after int64, maxBytes int) ([]core.EntryRecor
 // EntriesAt implements core.View.
 func (v *view) EntriesAt(space, writer int64, chain core.Chain, seq uint64) ([]core.EntryRecord, error) {
 	var recs []core.EntryRecord
-	err := v.c.each(entryColumns+"WHERE space = ? AND writer = ? AND chain = ? AND seq = ? ORDER BY id",
+	err := v.c.each(entryColumns+"WHERE space = ?+0 AND writer = ?+0 AND chain = ?+0 AND seq = ?+0 ORDER BY id",
 		[]any{space, writer, int64(chain), int64(seq)}, func(r *row) bool {
 			recs = append(recs, entryOf(r, true))
 			return true

@@ -1,8 +1,11 @@
+//go:build cgo
+
 package store
 
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // OpenWithSteps is Open for a program whose newest schema is the given one.
@@ -63,3 +66,25 @@ func (db *DB) ExecReader(sql string) error {
 
 // QueueLen returns how many jobs wait for the writer.
 func (db *DB) QueueLen() int { return len(db.writer.jobs) }
+
+// CheckPlans reports statements of the writer that read a whole table or sort.
+// It may be called in a job only.
+func (db *DB) CheckPlans() error {
+	var bad error
+	for sql, n := range db.writer.conn.statements() {
+		var details []string
+		err := db.writer.conn.each("EXPLAIN QUERY PLAN "+sql, make([]any, n), func(r *row) bool {
+			details = append(details, r.text(3))
+			return true
+		})
+		if err != nil {
+			return fmt.Errorf("explain %s: %w", sql, err)
+		}
+		for _, d := range details {
+			if strings.HasPrefix(d, "SCAN") && d != "SCAN hop" && d != "SCAN CONSTANT ROW" || strings.Contains(d, "TEMP B-TREE") {
+				bad = errors.Join(bad, fmt.Errorf("%s: plan has %s", sql, d))
+			}
+		}
+	}
+	return bad
+}

@@ -24,7 +24,7 @@ func (v *view) WriterHead(space, writer int64, chain core.Chain) (core.HeadRecor
 // Heads implements core.View.
 func (v *view) Heads(space int64) ([]core.HeadRecord, error) {
 	var recs []core.HeadRecord
-	err := v.c.each(headColumns+"WHERE space = ? ORDER BY writer, chain", []any{space}, func(r *row) bool {
+	err := v.c.each(headColumns+"WHERE space = ?+0 ORDER BY writer, chain", []any{space}, func(r *row) bool {
 		recs = append(recs, headOf(r))
 		return true
 	})
@@ -54,7 +54,7 @@ func (t *tx) PutWriterHead(h core.HeadRecord) error {
 // Frontier implements core.View.
 func (v *view) Frontier(space int64, chain core.Chain) ([]core.FrontierRecord, error) {
 	var recs []core.FrontierRecord
-	err := v.c.each("SELECT entry, hash FROM frontier WHERE space = ? AND chain = ? ORDER BY hash", []any{space, int64(chain)}, func(r *row) bool {
+	err := v.c.each("SELECT entry, hash FROM frontier WHERE space = ?+0 AND chain = ?+0 ORDER BY hash", []any{space, int64(chain)}, func(r *row) bool {
 		recs = append(recs, core.FrontierRecord{Entry: r.int(0), Hash: r.hash(1)})
 		return true
 	})

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 
 	"github.com/soma-sdk/soma/internal/core"
 )
@@ -125,10 +126,33 @@ func prepareDir(dir string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("open directory: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return "", fmt.Errorf("open directory: %w", err)
 	}
 	return dir, nil
+}
+
+// makeDir is os.MkdirAll that makes the new names durable: what is acknowledged
+// must not be lost with the name of its directory.
+func makeDir(dir string) error {
+	info, err := os.Stat(dir)
+	if err == nil {
+		if !info.IsDir() {
+			return &os.PathError{Op: "mkdir", Path: dir, Err: syscall.ENOTDIR}
+		}
+		return nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	parent := filepath.Dir(dir)
+	if err := makeDir(parent); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return syncDir(parent)
 }
 
 // prepareDatabase creates the database or finds out, without SQLite, whether
@@ -204,16 +228,10 @@ func (db *DB) shutDown() error {
 // finish leaves one file behind: the last connection folds the log into it.
 func finish(conn *conn) error {
 	err := conn.script("PRAGMA optimize")
-	var busy int64
-	if r, cerr := conn.one("PRAGMA wal_checkpoint(TRUNCATE)"); cerr != nil {
-		err = errors.Join(err, cerr)
-	} else if r != nil {
-		busy = r.int(0)
-	}
-	if busy != 0 {
-		err = errors.Join(err, errors.New("checkpoint: another connection is reading the database"))
-	}
-	return errors.Join(err, conn.close())
+	// A foreign reader can keep the log from being folded in. Nothing is lost by
+	// that, so it is no error.
+	_, cerr := conn.one("PRAGMA wal_checkpoint(TRUNCATE)")
+	return errors.Join(err, wrap("checkpoint", cerr), conn.close())
 }
 
 func (db *DB) isClosing() bool {

@@ -41,7 +41,7 @@ func (v *view) docOpsPage(doc, after int64) ([]docOp, error) {
 	size := 0
 	// LEFT JOIN: an op whose entry is gone must not vanish silently.
 	err := v.c.each(`SELECT o.n, o.len, substr(e.ops, o.off + 1, o.len) FROM doc_op o LEFT JOIN entry e ON e.id = o.entry
-		WHERE o.doc = ? AND o.n > ? ORDER BY o.n LIMIT ?`, []any{doc, after, int64(opsPageRows)}, func(r *row) bool {
+		WHERE o.doc = ?+0 AND o.n > ? ORDER BY o.n LIMIT ?+0`, []any{doc, after, int64(opsPageRows)}, func(r *row) bool {
 		op := docOp{n: r.int(0), update: r.blob(2)}
 		if int64(len(op.update)) != r.int(1) {
 			r.err = damaged(fmt.Sprintf("op %d", op.n))

@@ -10,7 +10,7 @@ import (
 func (v *view) Parked(space int64, missing core.Hash) ([]core.ParkedRecord, error) {
 	var recs []core.ParkedRecord
 	var authors []int64
-	err := v.c.each("SELECT hash, author, header, sig, ops FROM parked WHERE space = ? AND missing = ? ORDER BY id",
+	err := v.c.each("SELECT hash, author, header, sig, ops FROM parked WHERE space = ?+0 AND missing = (SELECT ?) ORDER BY id",
 		[]any{space, missing[:]}, func(r *row) bool {
 			recs = append(recs, core.ParkedRecord{
 				Space: space, Hash: r.hash(0), Missing: missing,

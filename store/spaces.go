@@ -29,7 +29,7 @@ func (v *view) Space(id core.SpaceID) (core.SpaceRecord, error) {
 func (v *view) Spaces(after core.SpaceID, limit int) ([]core.SpaceRecord, error) {
 	var recs []core.SpaceRecord
 	var creators []int64
-	err := v.c.each(spaceColumns+"WHERE ident > ? ORDER BY ident LIMIT ?", []any{string(after), int64(limit)}, func(r *row) bool {
+	err := v.c.each(spaceColumns+"WHERE ident > ? ORDER BY ident LIMIT ?+0", []any{string(after), int64(limit)}, func(r *row) bool {
 		rec, creator := spaceOf(r)
 		recs, creators = append(recs, rec), append(creators, creator)
 		return true

@@ -1,7 +1,10 @@
+//go:build cgo
+
 package store_test
 
 import (
 	"context"
+	"errors"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -14,9 +17,23 @@ import (
 func TestConformance(t *testing.T) {
 	for name, opts := range map[string]store.Options{"full": {}, "relaxed": {Relaxed: true}, "one reader": {Readers: 1}} {
 		t.Run(name, func(t *testing.T) {
-			storetest.Run(t, func(t *testing.T, dir string) core.Store { return openIn(t, dir, opts) })
+			storetest.Run(t, func(t *testing.T, dir string) core.Store { return &planned{openIn(t, dir, opts), t} })
 		})
 	}
+}
+
+// planned looks at the plans of all statements that a test used.
+type planned struct {
+	*store.DB
+	t *testing.T
+}
+
+func (p *planned) Close() error {
+	err := p.Write(context.Background(), func(core.Tx) error { return p.CheckPlans() })
+	if err != nil && !errors.Is(err, core.ErrClosed) {
+		p.t.Error(err)
+	}
+	return p.DB.Close()
 }
 
 // openIn opens dir; the caller closes.

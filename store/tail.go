@@ -9,7 +9,7 @@ import (
 // Tail implements core.View.
 func (v *view) Tail(doc int64) ([]core.TailRecord, error) {
 	var recs []core.TailRecord
-	err := v.c.each("SELECT n, op_id, body FROM tail WHERE doc = ? ORDER BY n", []any{doc}, func(r *row) bool {
+	err := v.c.each("SELECT n, op_id, body FROM tail WHERE doc = ?+0 ORDER BY n", []any{doc}, func(r *row) bool {
 		recs = append(recs, core.TailRecord{N: r.int(0), OpID: r.blob(1), Update: r.blob(2)})
 		return true
 	})
@@ -29,7 +29,7 @@ func (v *view) TailDocs(space, after int64, limit int) ([]int64, error) {
 			UNION ALL
 			SELECT (SELECT min(doc) FROM tail WHERE doc > hop.doc) FROM hop WHERE hop.doc IS NOT NULL ORDER BY 1
 		)
-		SELECT doc FROM hop WHERE doc IS NOT NULL AND (?2 = 0 OR ?2 = (SELECT space FROM doc WHERE id = hop.doc)) LIMIT ?3`,
+		SELECT doc FROM hop WHERE doc IS NOT NULL AND (?2 = 0 OR ?2 = (SELECT space FROM doc WHERE id = hop.doc)) LIMIT ?3+0`,
 		[]any{after, space, int64(limit)}, func(r *row) bool {
 			docs = append(docs, r.int(0))
 			return true

@@ -9,9 +9,8 @@ import (
 )
 
 var (
-	errEnded    = errors.New("store: transaction has ended")
-	errReadOnly = errors.New("store: no changes inside Read")
-	errGoexit   = errors.New("store: the function ended its goroutine (runtime.Goexit) instead of returning")
+	errEnded  = errors.New("store: transaction has ended")
+	errGoexit = errors.New("store: the function ended its goroutine (runtime.Goexit) instead of returning")
 )
 
 // wrap adds the operation to an error, if there is one.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"slices"
 )
 
 // A page of DocOps: large enough that paging costs nothing, small enough that a
@@ -52,6 +53,24 @@ func (v *view) docOpsPage(doc, after int64) ([]docOp, error) {
 		return size < opsPageBytes
 	})
 	return page, err
+}
+
+// DocEntries implements core.View.
+func (v *view) DocEntries(doc int64) ([]int64, error) {
+	var keys []int64
+	// Ops follow their entries nearly in order: sorting here beats SQLite's
+	// temporary tables for DISTINCT and ORDER BY.
+	err := v.c.each("SELECT entry FROM doc_op WHERE doc = ?", []any{doc}, func(r *row) bool {
+		if key := r.int(0); len(keys) == 0 || keys[len(keys)-1] != key {
+			keys = append(keys, key)
+		}
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list entries of document %d: %w", doc, err)
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys), nil
 }
 
 // AddDocOp implements core.Tx.

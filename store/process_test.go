@@ -5,6 +5,7 @@ package store_test
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -90,7 +91,7 @@ func writer(dir string, relaxed bool) int {
 					}
 					return tx.SetMeta("b "+key, []byte("y"))
 				})
-				if err != nil && err != io.EOF {
+				if err != nil && !errors.Is(err, io.EOF) {
 					fmt.Println("error", err)
 					os.Exit(1)
 				}

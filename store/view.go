@@ -1,6 +1,10 @@
 package store
 
-import "github.com/soma-sdk/soma/internal/core"
+import (
+	"slices"
+
+	"github.com/soma-sdk/soma/internal/core"
+)
 
 // view reads through a connection that is inside a transaction. Its connection
 // is taken away when the function it was made for has returned.
@@ -21,8 +25,8 @@ func (t *tx) OnRollback(fn func()) { t.hooks = append(t.hooks, fn) }
 
 // undo runs the hooks, latest first.
 func (t *tx) undo() {
-	for i := len(t.hooks) - 1; i >= 0; i-- {
-		t.hooks[i]()
+	for _, hook := range slices.Backward(t.hooks) {
+		hook()
 	}
 	t.hooks = nil
 }

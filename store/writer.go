@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -332,8 +333,8 @@ func (w *writer) abort(err error, last *job) {
 	if last != nil {
 		w.batch = append(w.batch, last)
 	}
-	for i := len(w.batch) - 1; i >= 0; i-- {
-		w.batch[i].tx.undo()
+	for _, j := range slices.Backward(w.batch) {
+		j.tx.undo()
 	}
 	for i, j := range w.batch {
 		j.answer(err)

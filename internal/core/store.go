@@ -96,6 +96,9 @@ type View interface {
 	// DocOps calls fn with the update of each sealed op with n greater than after,
 	// in order of n. The slice is fn's to keep.
 	DocOps(doc, after int64, fn func(n int64, update []byte) error) error
+	// DocEntries returns the keys of the entries that hold ops of a document, each
+	// once, in order.
+	DocEntries(doc int64) ([]int64, error)
 	// Tail returns the unsealed updates of a document in order.
 	Tail(doc int64) ([]TailRecord, error)
 	// TailDocs returns the keys of up to limit documents that have a tail, in

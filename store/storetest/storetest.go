@@ -164,8 +164,11 @@ func equal[T any](call string, got T, err error, want T) error {
 
 // fails checks that a call returned the error.
 func fails(call string, err, want error) error {
-	if !errors.Is(err, want) {
-		return fmt.Errorf("%s: error %v, want %v", call, err, want)
+	switch {
+	case err == nil:
+		return fmt.Errorf("%s: no error, want %w", call, want)
+	case !errors.Is(err, want):
+		return fmt.Errorf("%s: error %w, want %w", call, err, want)
 	}
 	return nil
 }

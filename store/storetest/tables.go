@@ -24,10 +24,11 @@ func testMeta(t *testing.T, f *fixture) {
 				return err
 			}
 		}
-		if got, err := v.Meta("empty"); err != nil || got == nil || len(got) != 0 {
-			return fmt.Errorf("Meta(empty) = %v, %v, want an empty slice", got, err)
+		got, err := v.Meta("empty")
+		if err == nil && (got == nil || len(got) != 0) {
+			err = fmt.Errorf("Meta(empty) = %v, want an empty slice", got)
 		}
-		return nil
+		return err
 	})
 }
 
@@ -531,6 +532,7 @@ func testDocOps(t *testing.T, f *fixture) {
 		update string
 	}
 	var want []op
+	var entries []int64
 	f.everywhere(func(tx core.Tx) error {
 		for i := range 30 { // 100 ops in each of 30 entries: more than one page of any reader
 			ops := bytes.Repeat([]byte(fmt.Sprintf("%05d", i)), 1000)
@@ -538,6 +540,7 @@ func testDocOps(t *testing.T, f *fixture) {
 			if err := tx.InsertEntry(&e); err != nil {
 				return err
 			}
+			entries = append(entries, e.Key)
 			for j := range 100 {
 				n := int64(i*100 + j + 1)
 				if err := tx.AddDocOp(d, n, e.Key, j*50, 50); err != nil {
@@ -546,8 +549,21 @@ func testDocOps(t *testing.T, f *fixture) {
 				want = append(want, op{n, string(ops[j*50 : j*50+50])})
 			}
 		}
-		return tx.AddDocOp(d+1, 1, 1, 0, 1)
+		// An entry with ops that do not follow each other counts once.
+		if err := tx.AddDocOp(d, 3001, entries[0], 0, 1); err != nil {
+			return err
+		}
+		want = append(want, op{3001, "0"})
+		return tx.AddDocOp(d+1, 1, entries[0], 0, 1)
 	}, func(v core.View) error {
+		keys, err := v.DocEntries(d)
+		if err := equal("DocEntries", keys, err, entries); err != nil {
+			return err
+		}
+		keys, err = v.DocEntries(d + 2)
+		if err := equal("DocEntries of nothing", keys, err, nil); err != nil {
+			return err
+		}
 		for _, after := range []int64{0, 1, 1024, 2999, 3000} {
 			var got []op
 			err := v.DocOps(d, after, func(n int64, update []byte) error {
@@ -564,7 +580,7 @@ func testDocOps(t *testing.T, f *fixture) {
 			}
 		}
 		stop, calls := errors.New("stop"), 0
-		err := v.DocOps(d, 0, func(int64, []byte) error { calls++; return stop })
+		err = v.DocOps(d, 0, func(int64, []byte) error { calls++; return stop })
 		if err := fails("DocOps", err, stop); err != nil {
 			return err
 		}

@@ -280,16 +280,19 @@ func (w *writer) keep(j *job) {
 	w.batch = append(w.batch, j)
 }
 
-// fail undoes j alone and answers it with its own error.
+// fail undoes j alone, if the transaction can still do that, and answers it with
+// its own error.
 func (w *writer) fail(j *job, err error) {
 	w.current = nil
-	if w.conn.lost != nil {
-		w.abort(w.conn.lost, nil)
-	} else if uerr := w.undoLast(); uerr != nil {
-		w.abort(uerr, nil)
+	lost := w.conn.lost
+	if lost == nil {
+		lost = w.undoLast()
 	}
 	w.conn.peers.forget()
-	j.tx.undo()
+	j.tx.undo() // before those of earlier jobs
+	if lost != nil {
+		w.abort(lost, nil)
+	}
 	j.answer(err)
 }
 

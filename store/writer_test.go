@@ -133,25 +133,38 @@ func TestFailedCommitFailsTheBatch(t *testing.T) {
 // its own, and the jobs before it did not happen.
 func TestLostTransactionFailsTheBatch(t *testing.T) {
 	db := open(t, store.Options{})
-	undone := false
+	for _, own := range []error{nil, errors.New("own")} {
+		testLostTransaction(t, db, own)
+	}
+}
+
+func testLostTransaction(t *testing.T, db *store.DB, own error) {
+	var undone []string
 	errs := together(t, db,
-		func(tx core.Tx) error { tx.OnRollback(func() { undone = true }); return put("before")(tx) },
 		func(tx core.Tx) error {
+			tx.OnRollback(func() { undone = append(undone, "first") })
+			return errors.Join(tx.SetMeta("after", nil), put("before")(tx))
+		},
+		func(tx core.Tx) error {
+			tx.OnRollback(func() { undone = append(undone, "second") })
 			if err := db.Exec("INSERT OR ROLLBACK INTO meta (key, value) VALUES ('before', x'00')"); err == nil {
 				t.Error("a second row with the same key was taken")
 			}
 			if err := put("inside")(tx); err == nil {
 				t.Error("SetMeta after the transaction was lost = nil")
 			}
-			return nil // as a careless caller would
+			return own // nil is what a careless caller returns
 		},
 		put("after"),
 	)
 	if errs[0] == nil || errs[1] == nil || errs[2] != nil {
 		t.Errorf("Write() = %v, want errors of the first two", errs)
 	}
-	if !undone {
-		t.Error("OnRollback of the first job did not run")
+	if own != nil && !errors.Is(errs[1], own) {
+		t.Errorf("Write() = %v, want the error of fn", errs[1])
+	}
+	if want := []string{"second", "first"}; !slices.Equal(undone, want) {
+		t.Errorf("OnRollback order is %v, want %v", undone, want)
 	}
 	for key, want := range map[string]string{"before": "", "inside": "", "after": "v"} {
 		if got := getMeta(t, db, key); got != want {

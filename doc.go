@@ -1,3 +1,45 @@
-// Package soma is the local-first core of a desktop app as one library: spaces,
-// their documents and the events that tell of changes, in one directory on disk.
+// Package soma is the local-first core of a desktop app as one library: a durable
+// store of spaces and documents in one directory, with a merge engine for Yjs,
+// signed entries that travel between machines, and events that say what changed.
+//
+//	db, err := soma.Open(dir)
+//	if err != nil {
+//		return err
+//	}
+//	defer db.Close()
+//
+//	space, err := db.Spaces().Create(ctx, soma.NewSpace{Name: "Notes"})
+//	rev, err := db.Documents().Upsert(ctx, space.ID, "page-1", update)
+//
+// update is what a Yjs document emits, or all of Y.encodeStateAsUpdate. Upsert
+// merges it, returns when it is on disk, and takes time in proportion to the
+// update, not to the document. Get, Diff, Text and JSON read:
+//
+//	doc, err := db.Documents().Get(ctx, space.ID, "page-1") // doc.Update for Y.applyUpdate
+//
+// Events say what to read again. A subscription holds each change once, so a slow
+// reader neither blocks a writer nor misses anything:
+//
+//	for ev := range db.Subscribe(ctx) {
+//		if ev.Kind == soma.DocumentChanged {
+//			refetch(ev.SpaceID, ev.DocumentID)
+//		}
+//	}
+//
+// A space is a log of signed entries. Export and Import carry it to another
+// directory, where every entry is checked again; what both sides wrote merges.
+//
+// # Guarantees
+//
+// A call that returned without error is on the disk: it survives a kill of the
+// process and a power failure (WithRelaxedDurability trades the latter for speed).
+// A call that returned an error stored nothing. Bad input of any kind is an error,
+// never a panic. Documents merge as yjs merges them, and a document's state depends
+// only on the set of updates, not on their order.
+//
+// # Compatibility
+//
+// Names and signatures may gain options until version 1. The formats of the
+// directory and of exports are versioned and refused, not guessed, when they are
+// newer.
 package soma

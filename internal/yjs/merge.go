@@ -371,3 +371,9 @@ func EncodeStateVector(ends map[uint64]uint64) []byte {
 	}
 	return w.buf
 }
+
+// ValidateStateVector reports whether the bytes are an encoded state vector.
+func ValidateStateVector(stateVector []byte) error {
+	_, err := decodeStateVector(stateVector)
+	return err
+}

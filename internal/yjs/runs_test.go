@@ -180,3 +180,41 @@ func TestTrimAndAdvance(t *testing.T) {
 		}
 	}
 }
+
+func TestSubtract(t *testing.T) {
+	for i, updates := range fixtureUpdates(t) {
+		rng := rand.New(rand.NewPCG(uint64(i), 2))
+		var had, all [][]byte
+		for _, u := range updates {
+			if rng.IntN(2) == 0 {
+				had = append(had, u)
+			}
+			all = append(all, u)
+		}
+		hadOne, err := yjs.Union(had...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		allOne, err := yjs.Union(all...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		other, err := yjs.ParseUpdate(hadOne)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest, err := yjs.ParseUpdate(allOne)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest.Subtract(other)
+		if got, want := compact(t, hadOne, rest.Encode()), compact(t, updates...); !bytes.Equal(got, want) {
+			t.Errorf("session %d: what was had and the rest load to another state", i)
+		}
+		rest.Subtract(rest)
+		rest.SetDeletes(nil)
+		if !rest.Empty() {
+			t.Errorf("session %d: an update less itself holds %x", i, rest.Encode())
+		}
+	}
+}

@@ -3,6 +3,7 @@ package yjs
 import (
 	"bytes"
 	"slices"
+	"sort"
 )
 
 // structReader reads the structs of an update one by one.
@@ -336,4 +337,60 @@ func (it *item) missing(ends map[uint64]uint64) (client uint64, waits bool) {
 		}
 	})
 	return client, waits
+}
+
+// Subtract drops the content that other holds too.
+func (u *Update) Subtract(other *Update) {
+	kept := u.sections[:0]
+	for _, s := range u.sections {
+		had := other.ranges(s.client)
+		structs := s.structs
+		if len(had) > 0 {
+			structs = nil
+			for _, it := range s.structs {
+				structs = append(structs, it.without(had)...)
+			}
+		}
+		if len(structs) > 0 {
+			kept = append(kept, section{s.client, structs})
+		}
+	}
+	u.sections = kept
+}
+
+// ranges returns what the update holds of a client, merged and in order.
+func (u *Update) ranges(client uint64) []Range {
+	var ranges []Range
+	for _, s := range u.sections {
+		if s.client != client {
+			continue
+		}
+		for _, it := range s.structs {
+			if !it.isSkip() {
+				ranges = append(ranges, Range{it.id.Clock, it.length})
+			}
+		}
+	}
+	return mergeRanges(ranges)
+}
+
+// without returns the parts of a struct that lie outside the ranges.
+func (it *item) without(ranges []Range) []*item {
+	if it.isSkip() {
+		return nil
+	}
+	var parts []*item
+	at := sort.Search(len(ranges), func(i int) bool { return ranges[i].end() > it.id.Clock })
+	for ; at < len(ranges) && ranges[at].Clock < it.end(); at++ {
+		if r := ranges[at]; r.Clock > it.id.Clock {
+			rest := it.splitOff(r.Clock - it.id.Clock)
+			parts = append(parts, it)
+			it = rest
+		}
+		if ranges[at].end() >= it.end() {
+			return parts
+		}
+		it = it.splitOff(ranges[at].end() - it.id.Clock)
+	}
+	return append(parts, it)
 }

@@ -1,0 +1,66 @@
+package soma
+
+import (
+	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/log"
+	"github.com/soma-sdk/soma/store"
+)
+
+// Errors of Open.
+var (
+	// ErrLocked says that another process, or another handle of this one, has the
+	// directory open. The error is a *LockedError, which names the holder.
+	ErrLocked = core.ErrLocked
+	// ErrNotDatabase says that the database file in the directory is no Soma
+	// database. Nothing is written to it.
+	ErrNotDatabase = core.ErrNotDatabase
+	// ErrSchemaTooNew says that a newer version of this library wrote the database.
+	// Nothing is written to it.
+	ErrSchemaTooNew = core.ErrSchemaTooNew
+	// ErrNoCgo says that the program was built without cgo, which SQLite needs.
+	ErrNoCgo = core.ErrNoCgo
+	// ErrInvalidOption says that an option has a value that makes no sense.
+	ErrInvalidOption = core.ErrInvalidOption
+)
+
+// Errors of all calls.
+var (
+	// ErrClosed is returned by every call after Close.
+	ErrClosed = core.ErrClosed
+	// ErrCorrupt says that stored data is damaged. It is never served as good.
+	ErrCorrupt = core.ErrCorrupt
+	// ErrNotFound says that there is no such space or document.
+	ErrNotFound = core.ErrNotFound
+	// ErrForbidden says that the local member may not do this in the space. Nothing
+	// was stored.
+	ErrForbidden = core.ErrForbidden
+	// ErrTooLarge says that a value exceeds its limit, which the error names.
+	ErrTooLarge = core.ErrTooLarge
+)
+
+// Errors about arguments. Nothing was stored.
+var (
+	// ErrInvalidID says that an ID is not printable UTF-8 of 1 to MaxIDBytes bytes, or
+	// that a space ID is no space ID.
+	ErrInvalidID = core.ErrInvalidID
+	// ErrInvalidName says that a space's name is empty, too long, or not printable.
+	ErrInvalidName = core.ErrInvalidName
+	// ErrInvalidUpdate says that bytes are no Yjs v1 update.
+	ErrInvalidUpdate = core.ErrInvalidUpdate
+	// ErrInvalidStateVector says that bytes are no encoded Yjs state vector.
+	ErrInvalidStateVector = core.ErrInvalidVector
+	// ErrInvalidEvent says that an event is none of the four shapes.
+	ErrInvalidEvent = core.ErrInvalidEvent
+	// ErrInvalidArchive says that bytes are no exported space, or not all of one.
+	ErrInvalidArchive = core.ErrInvalidArchive
+	// ErrInvalidEntry says that an entry of an import breaks a rule. The error is a
+	// *RejectedError, which names the rule.
+	ErrInvalidEntry = core.ErrInvalidEntry
+)
+
+// LockedError says who has a directory open. errors.Is finds ErrLocked in it.
+type LockedError = store.LockedError
+
+// RejectedError says which rule an entry of an import broke. errors.Is finds
+// ErrInvalidEntry in it.
+type RejectedError = log.RejectedError

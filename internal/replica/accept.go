@@ -1,0 +1,258 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/events"
+	"github.com/soma-sdk/soma/internal/log"
+	"github.com/soma-sdk/soma/internal/yjs"
+)
+
+// Bounds on entries that wait for their past, in bytes as core.Entry.Size counts
+// them. What exceeds them is dropped: not had, not acknowledged, to be sent again.
+const (
+	MaxParkedPerAuthor = 4 << 20
+	MaxParkedPerSpace  = 32 << 20
+)
+
+// ReasonUpdate is the reason for refusing an entry whose doc.update op holds bytes
+// that are no Yjs update.
+const ReasonUpdate log.Reason = "doc-update"
+
+// Status says what became of an entry that was handed in.
+type Status uint8
+
+// What becomes of entries.
+const (
+	Accepted Status = iota // stored, and its ops applied
+	Known                  // stored before
+	Waiting                // parked until its past arrives
+	Dropped                // would have to wait, but too much waits already
+	Rejected               // breaks a rule
+)
+
+// String returns the status in a word.
+func (s Status) String() string {
+	return [...]string{"accepted", "known", "waiting", "dropped", "rejected"}[s]
+}
+
+// Outcome is what became of one entry.
+type Outcome struct {
+	Hash   core.Hash
+	Status Status
+	Err    error // of Rejected a *log.RejectedError, of Waiting and Dropped a *log.WaitingError
+}
+
+// arrival is an entry of others, checked as far as its own bytes go.
+type arrival struct {
+	raw     core.Entry
+	entry   *log.Entry
+	updates []*yjs.Update // of its doc.update ops, in order
+	err     error
+}
+
+// inspect decodes an entry, verifies its signature and decodes its updates. It
+// takes nearly all of the time that an entry costs, and needs no transaction.
+func inspect(raw core.Entry) arrival {
+	a := arrival{raw: raw}
+	if a.entry, a.err = log.Decode(raw); a.err != nil {
+		return a
+	}
+	if a.err = a.entry.VerifySignature(); a.err != nil {
+		return a
+	}
+	for _, op := range a.entry.Ops {
+		if u, ok := op.Body.(log.DocUpdate); ok {
+			update, err := yjs.ParseUpdate(u.Update)
+			if err != nil {
+				a.err = &log.RejectedError{Reason: ReasonUpdate, Hash: a.entry.Hash, Detail: err.Error()}
+				return a
+			}
+			a.updates = append(a.updates, update)
+		}
+	}
+	return a
+}
+
+func inspectAll(entries []core.Entry) []arrival {
+	arrivals := make([]arrival, len(entries))
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range entries {
+		g.Go(func() error {
+			arrivals[i] = inspect(entries[i])
+			return nil
+		})
+	}
+	_ = g.Wait() // the functions return no errors
+	return arrivals
+}
+
+// Accept takes in entries of a known space, in any order, from wherever they come:
+// an import or the network. Each is stored with its past or waits for it; what
+// breaks a rule is refused, with the reason in its Outcome. All of it is one
+// transaction. It returns core.ErrNotFound for an unknown space.
+func (r *Replica) Accept(ctx context.Context, space core.SpaceID, entries []core.Entry) ([]Outcome, error) {
+	return r.accept(ctx, space, inspectAll(entries), false)
+}
+
+// accept is Accept that may also found the space, from its genesis.
+func (r *Replica) accept(ctx context.Context, space core.SpaceID, arrivals []arrival, found bool) ([]Outcome, error) {
+	outcomes := make([]Outcome, len(arrivals))
+	err := r.write(ctx, events.SourceDaemon, func(w *work) error {
+		s, err := w.spaceFor(space, arrivals, found)
+		if err != nil {
+			return err
+		}
+		// Own ops get their place in the log before what they did not know of.
+		if err := w.sealAll(s); err != nil {
+			return err
+		}
+		for i := range arrivals {
+			if outcomes[i], err = w.take(s, &arrivals[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return outcomes, err
+}
+
+// spaceFor returns the space that arrivals are for, founding it if it may.
+func (w *work) spaceFor(id core.SpaceID, arrivals []arrival, found bool) (*core.SpaceRecord, error) {
+	space, err := w.Space(id)
+	if err == nil {
+		return &space, nil
+	}
+	if !errors.Is(err, core.ErrNotFound) || !found {
+		return nil, err
+	}
+	for _, a := range arrivals {
+		if a.err == nil && a.entry.IsGenesis() && a.entry.SpaceID() == id {
+			w.changed(events.SpacesChanged, "", "", "")
+			return w.addSpace(a.entry)
+		}
+	}
+	return nil, err
+}
+
+// take accepts an entry, and then those that waited for it.
+func (w *work) take(space *core.SpaceRecord, a *arrival) (Outcome, error) {
+	outcome, err := w.takeOne(space, a)
+	if err != nil || outcome.Status != Accepted && outcome.Status != Known {
+		return outcome, err
+	}
+	ready := []core.Hash{outcome.Hash}
+	for len(ready) > 0 {
+		waiting, err := w.Parked(space.Key, ready[0])
+		if err != nil {
+			return outcome, err
+		}
+		ready = ready[1:]
+		for _, p := range waiting {
+			if err := w.Unpark(space.Key, p.Hash); err != nil {
+				return outcome, err
+			}
+			again := inspect(p.Entry)
+			next, err := w.takeOne(space, &again)
+			if err != nil {
+				return outcome, err
+			}
+			if next.Status == Accepted {
+				ready = append(ready, next.Hash)
+			}
+		}
+	}
+	return outcome, nil
+}
+
+func (w *work) takeOne(space *core.SpaceRecord, a *arrival) (Outcome, error) {
+	outcome := Outcome{Hash: a.raw.Hash()}
+	reject := func(err error) (Outcome, error) {
+		outcome.Status, outcome.Err = Rejected, err
+		return outcome, nil
+	}
+	if a.err != nil {
+		return reject(a.err)
+	}
+	if id := a.entry.SpaceID(); id != space.ID {
+		return reject(&log.RejectedError{Reason: log.ReasonSpace, Hash: a.entry.Hash, Detail: fmt.Sprintf("is of space %s", id)})
+	}
+	if _, err := w.EntryHeader(space.Key, outcome.Hash); !errors.Is(err, core.ErrNotFound) {
+		outcome.Status = Known
+		return outcome, err
+	}
+	key, err := w.admit(space, a.entry)
+	var waiting *log.WaitingError
+	var rejected *log.RejectedError
+	switch {
+	case errors.As(err, &waiting):
+		return w.park(space, a, waiting)
+	case errors.As(err, &rejected):
+		return reject(err)
+	case err != nil:
+		return outcome, err
+	}
+	outcome.Status = Accepted
+	return outcome, w.apply(space, a, key)
+}
+
+// park keeps an entry until the first entry that it misses is there. One that
+// holds a membership op from a newer version waits for the zero hash, which is
+// this program's next version.
+func (w *work) park(space *core.SpaceRecord, a *arrival, waiting *log.WaitingError) (Outcome, error) {
+	e := a.entry
+	outcome := Outcome{Hash: e.Hash, Status: Waiting, Err: waiting}
+	ofAuthor, ofSpace, err := w.ParkedBytes(space.Key, e.Peer)
+	if err != nil {
+		return outcome, err
+	}
+	parked, err := w.IsParked(space.Key, e.Hash)
+	if err != nil {
+		return outcome, err
+	}
+	size := int64(a.raw.Size())
+	if !parked && (ofAuthor+size > MaxParkedPerAuthor || ofSpace+size > MaxParkedPerSpace) {
+		outcome.Status = Dropped
+		return outcome, nil
+	}
+	var missing core.Hash
+	if len(waiting.Missing) > 0 {
+		missing = waiting.Missing[0]
+	}
+	return outcome, w.Park(core.ParkedRecord{Space: space.Key, Hash: e.Hash, Author: e.Peer, Missing: missing, Entry: a.raw})
+}
+
+// apply applies the ops of an accepted entry to the projections. Ops of newer
+// versions are kept in the log for later.
+func (w *work) apply(space *core.SpaceRecord, a *arrival, key int64) error {
+	rec, err := w.EntryByKey(key)
+	if err != nil {
+		return err
+	}
+	updates := a.updates
+	for _, op := range a.entry.Ops {
+		switch body := op.Body.(type) {
+		case log.DocUpdate:
+			err = w.applyUpdate(space, a.entry, body, updates[0], key, rec.Writer)
+			updates = updates[1:]
+		case log.DocDelete:
+			err = w.applyDelete(space, a.entry, body)
+		case log.SpaceMeta:
+			var changed bool
+			if changed, err = w.foldName(space, a.entry, key, body.Name); changed {
+				w.renamed(space.ID)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("apply entry %s: %w", a.entry.Hash, err)
+		}
+	}
+	return nil
+}

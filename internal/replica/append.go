@@ -1,0 +1,211 @@
+package replica
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/log"
+)
+
+// append seals ops into an own content entry at the end of the log and returns
+// it with its key. Ops must fit into one entry.
+func (w *work) append(space *core.SpaceRecord, bodies ...log.Body) (*log.Entry, int64, error) {
+	ops := make([]log.Op, len(bodies))
+	for i, body := range bodies {
+		ops[i] = log.Op{ID: log.NewOpID(), Body: body}
+	}
+	for {
+		header, more, err := w.header(space)
+		if err != nil {
+			return nil, 0, err
+		}
+		if !more {
+			return w.seal(space, header, ops)
+		}
+		// More heads than an entry may cite: an op-less one gathers some first.
+		if _, _, err := w.seal(space, header, nil); err != nil {
+			return nil, 0, err
+		}
+	}
+}
+
+// header returns the header of the next own content entry, and whether more heads
+// are left than it can cite.
+func (w *work) header(space *core.SpaceRecord) (h log.Header, more bool, err error) {
+	self := w.r.self
+	genesis, err := space.ID.Hash()
+	if err != nil {
+		return h, false, err
+	}
+	h = log.Header{
+		Space: genesis, Incarnation: self.incarnation, Chain: core.ChainContent, Seq: 1,
+		WallMs: uint64(max(w.nowMs, 0)),
+	}
+	past := w.pastOf(space)
+	var base []core.Hash
+	head, err := w.WriterHead(space.Key, self.writerKey, core.ChainContent)
+	switch {
+	case err == nil:
+		prev, err := past.Ancestor(head.Hash)
+		if err != nil {
+			return h, false, err
+		}
+		h.Seq, h.Prev, h.Lamport, base = head.Seq+1, head.Hash, prev.Lamport, prev.AuthSet
+	case !errors.Is(err, core.ErrNotFound):
+		return h, false, err
+	}
+	members, err := w.frontier(space, core.ChainMembership)
+	if err != nil {
+		return h, false, err
+	}
+	if h.Auth, err = log.NewAuth(past, base, members); err != nil {
+		return h, false, err
+	}
+	if h.Deps, err = w.frontier(space, core.ChainContent); err != nil {
+		return h, false, err
+	}
+	h.Deps = slices.DeleteFunc(h.Deps, func(hash core.Hash) bool { return hash == h.Prev })
+	if len(h.Auth) > log.MaxHeads || len(h.Deps) > log.MaxHeads {
+		more = true
+		h.Auth = h.Auth[:min(len(h.Auth), log.MaxHeads)]
+		h.Deps = h.Deps[:min(len(h.Deps), log.MaxHeads)]
+	}
+	for _, hash := range slices.Concat(h.Auth, h.Deps) {
+		a, err := past.Ancestor(hash)
+		if err != nil {
+			return h, false, err
+		}
+		h.Lamport = max(h.Lamport, a.Lamport)
+	}
+	h.Lamport++
+	return h, more, nil
+}
+
+func (w *work) frontier(space *core.SpaceRecord, chain core.Chain) ([]core.Hash, error) {
+	records, err := w.Frontier(space.Key, chain)
+	if err != nil {
+		return nil, err
+	}
+	hashes := make([]core.Hash, len(records))
+	for i, f := range records {
+		hashes[i] = f.Hash
+	}
+	return hashes, nil
+}
+
+// seal signs an own entry, passes it through the same gate as those of others and
+// stores it.
+func (w *work) seal(space *core.SpaceRecord, h log.Header, ops []log.Op) (*log.Entry, int64, error) {
+	if h.Seq == 1 && !h.IsGenesis() {
+		retire, err := w.retire(space)
+		if err != nil {
+			return nil, 0, err
+		}
+		ops = append(retire, ops...)
+	}
+	e, err := log.Seal(w.r.self.key, h, ops)
+	if err != nil {
+		return nil, 0, err
+	}
+	key, err := w.admit(space, e)
+	if err != nil {
+		return nil, 0, fmt.Errorf("own entry refused: %w", err)
+	}
+	sealed, err := w.Meta(metaSealed)
+	if err != nil {
+		return nil, 0, err
+	}
+	w.sealed = number(sealed) + 1
+	return e, key, w.SetMeta(metaSealed, bytesOf(w.sealed))
+}
+
+// retireBytes is the most that retire adds to an entry.
+const retireBytes = 64 + 17*log.MaxRetired
+
+// retire returns the op that names the earlier incarnations of this directory
+// that wrote in the space, for the first entry of a new one.
+func (w *work) retire(space *core.SpaceRecord) ([]log.Op, error) {
+	var gone []core.Incarnation
+	for _, incarnation := range w.r.self.retired {
+		rec, err := w.WriterByID(log.WriterIDOf(w.r.self.peer, incarnation))
+		if errors.Is(err, core.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		_, err = w.WriterHead(space.Key, rec.Key, core.ChainContent)
+		if errors.Is(err, core.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		gone = append(gone, incarnation)
+	}
+	if len(gone) == 0 {
+		return nil, nil
+	}
+	gone = gone[max(0, len(gone)-log.MaxRetired):]
+	slices.SortFunc(gone, func(a, b core.Incarnation) int { return bytes.Compare(a[:], b[:]) })
+	return []log.Op{{ID: log.NewOpID(), Body: log.WriterRetire{Incarnations: gone}}}, nil
+}
+
+// admit checks an entry against its past and stores it, without applying its ops.
+// It returns the key, or what log.Admit returns.
+func (w *work) admit(space *core.SpaceRecord, e *log.Entry) (int64, error) {
+	past := w.pastOf(space)
+	authSet, err := log.Admit(e, past)
+	if err != nil {
+		return 0, err
+	}
+	rec := &core.EntryRecord{
+		Space: space.Key, Chain: e.Chain, Seq: e.Seq, Hash: e.Hash, State: core.EntryKept, Entry: e.Raw,
+	}
+	rec.Writer, err = w.EnsureWriter(core.WriterRecord{ID: e.Writer, Peer: e.Peer, Incarnation: e.Incarnation})
+	if err != nil {
+		return 0, err
+	}
+	if len(authSet) > 0 {
+		if rec.Auth, err = w.EnsureAuthSet(space.Key, authSet); err != nil {
+			return 0, err
+		}
+	}
+	if err := w.InsertEntry(rec); err != nil {
+		return 0, err
+	}
+	past.known[e.Hash] = e.AsAncestor(authSet)
+	return rec.Key, w.advance(rec, e)
+}
+
+// advance moves the writer's head and the frontier over a new entry.
+func (w *work) advance(rec *core.EntryRecord, e *log.Entry) error {
+	head, err := w.WriterHead(rec.Space, rec.Writer, rec.Chain)
+	if err != nil && !errors.Is(err, core.ErrNotFound) {
+		return err
+	}
+	if rec.Seq > head.Seq { // else a fork: the branch that came first keeps the head
+		err := w.PutWriterHead(core.HeadRecord{
+			Space: rec.Space, Writer: rec.Writer, Chain: rec.Chain, Seq: rec.Seq, Entry: rec.Key, Hash: rec.Hash,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	cited := e.Deps
+	if e.Chain == core.ChainMembership {
+		cited = e.Auth
+	}
+	if e.Seq > 1 {
+		cited = append(slices.Clone(cited), e.Prev)
+	}
+	for _, hash := range cited {
+		if err := w.RemoveFrontier(rec.Space, rec.Chain, hash); err != nil {
+			return err
+		}
+	}
+	return w.AddFrontier(rec.Space, rec.Chain, core.FrontierRecord{Entry: rec.Key, Hash: rec.Hash})
+}

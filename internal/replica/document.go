@@ -1,0 +1,183 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/events"
+	"github.com/soma-sdk/soma/internal/log"
+	"github.com/soma-sdk/soma/internal/yjs"
+)
+
+// MaxUpdateBytes bounds one update that a host hands in.
+const MaxUpdateBytes = 64 << 20
+
+// ReasonDeleted is the reason of the event for a deleted document.
+const ReasonDeleted = "deleted"
+
+// Revision says where a document stands after a write.
+type Revision struct {
+	UpdatedAtMs int64
+	StateVector []byte
+	Epoch       []byte
+}
+
+func (h *head) revision() Revision {
+	return Revision{
+		UpdatedAtMs: h.UpdatedAtMs,
+		StateVector: append([]byte(nil), h.stateVector()...),
+		Epoch:       append([]byte(nil), h.Epoch...),
+	}
+}
+
+// Upsert merges a Yjs v1 update into a document, which it creates if needed, and
+// returns when that is durable. Only what the document lacks is stored; if that
+// is nothing, nothing changes and no event fires, except that a deleted document
+// comes back. It returns core.ErrInvalidUpdate, core.ErrTooLarge,
+// core.ErrNotFound for an unknown space, and core.ErrForbidden.
+func (r *Replica) Upsert(ctx context.Context, space core.SpaceID, doc core.DocumentID, update []byte, source events.EventSource) (Revision, error) {
+	if len(update) > MaxUpdateBytes {
+		return Revision{}, fmt.Errorf("update of %d bytes, at most %d are allowed: %w", len(update), MaxUpdateBytes, core.ErrTooLarge)
+	}
+	u, err := yjs.ParseUpdate(update)
+	if err != nil {
+		return Revision{}, fmt.Errorf("%w: %w", core.ErrInvalidUpdate, err)
+	}
+	var rev Revision
+	err = r.write(ctx, source, func(w *work) error {
+		s, err := w.writable(space)
+		if err != nil {
+			return err
+		}
+		h, err := w.headOrNew(s.Key, doc, r.self.peer)
+		if err != nil {
+			return err
+		}
+		if err := w.upsert(s, h, u); err != nil {
+			return err
+		}
+		rev = h.revision()
+		return nil
+	})
+	return rev, err
+}
+
+// emptyUpdate is a Yjs update without content.
+var emptyUpdate = []byte{0, 0}
+
+func (w *work) upsert(space *core.SpaceRecord, h *head, u *yjs.Update) error {
+	fresh, err := w.project(h, u, w.r.self.writerKey)
+	if err != nil {
+		return err
+	}
+	switch {
+	case fresh != nil:
+	case h.Hidden, h.UpdatedAtMs == 0: // a write, even of nothing, makes it appear
+		fresh = emptyUpdate
+	default:
+		return nil
+	}
+	quiet := w.nowMs-h.UpdatedAtMs >= w.r.timing.Quiet.Milliseconds()
+	w.touch(h)
+	h.Hidden = false
+	w.changed(events.DocumentChanged, space.ID, h.ID, "")
+	return w.addOp(space, h, fresh, quiet)
+}
+
+// Delete hides a document: an entry that any concurrent or later update undoes. It
+// returns core.ErrNotFound for an unknown or hidden document and core.ErrForbidden.
+func (r *Replica) Delete(ctx context.Context, space core.SpaceID, doc core.DocumentID, source events.EventSource) error {
+	return r.write(ctx, source, func(w *work) error {
+		s, err := w.writable(space)
+		if err != nil {
+			return err
+		}
+		h, err := w.head(s.Key, doc)
+		if err != nil {
+			return err
+		}
+		if h.Hidden {
+			return core.ErrNotFound
+		}
+		// The delete must have every update in its past.
+		if err := w.sealDocs(s, h); err != nil {
+			return err
+		}
+		if _, _, err := w.append(s, log.DocDelete{Doc: doc}); err != nil {
+			return err
+		}
+		h.Hidden = true
+		w.touch(h)
+		w.changed(events.DocumentChanged, s.ID, doc, ReasonDeleted)
+		return w.save(h)
+	})
+}
+
+// applyUpdate merges an op of an accepted entry into its document.
+func (w *work) applyUpdate(space *core.SpaceRecord, e *log.Entry, op log.DocUpdate, u *yjs.Update, entry, writer int64) error {
+	h, err := w.headOrNew(space.Key, op.Doc, e.Peer)
+	if err != nil {
+		return err
+	}
+	fresh, err := w.project(h, u, writer)
+	if err != nil {
+		return err
+	}
+	if fresh != nil || h.Hidden || h.UpdatedAtMs == 0 {
+		w.touch(h)
+		h.Hidden = false // an accepted entry is never in the past of an accepted delete
+		w.changed(events.DocumentChanged, space.ID, h.ID, "")
+	}
+	return w.addSealed(h, entry, op)
+}
+
+// applyDelete hides a document if the delete has all of its updates in its past.
+func (w *work) applyDelete(space *core.SpaceRecord, e *log.Entry, op log.DocDelete) error {
+	h, err := w.head(space.Key, op.Doc)
+	if errors.Is(err, core.ErrNotFound) {
+		return nil // deletes of what nobody wrote yet hide nothing
+	}
+	if err != nil || h.Hidden {
+		return err
+	}
+	covered, err := w.coversUpdates(space, e, h)
+	if err != nil || !covered {
+		return err
+	}
+	h.Hidden = true
+	w.touch(h)
+	w.changed(events.DocumentChanged, space.ID, h.ID, ReasonDeleted)
+	return w.save(h)
+}
+
+// coversUpdates reports whether every update of a document lies in the past of e,
+// which is newly accepted.
+func (w *work) coversUpdates(space *core.SpaceRecord, e *log.Entry, h *head) (bool, error) {
+	frontier, err := w.frontier(space, core.ChainContent)
+	if err != nil {
+		return false, err
+	}
+	if len(frontier) == 1 && frontier[0] == e.Hash {
+		return true, nil // everything accepted is in its past
+	}
+	entries, err := w.DocEntries(h.Key)
+	if err != nil {
+		return false, err
+	}
+	targets := make([]core.Hash, len(entries))
+	for i, key := range entries {
+		rec, err := w.EntryByKey(key)
+		if err != nil {
+			return false, err
+		}
+		targets[i] = rec.Hash
+	}
+	below, err := w.pastOf(space).below(parentsOf(&e.Header), targets)
+	return len(below) == len(targets), err
+}
+
+func damaged(what string, h *head, err error) error {
+	return fmt.Errorf("%s of document %q: %w: %w", what, h.ID, core.ErrCorrupt, err)
+}

@@ -1,0 +1,124 @@
+package replica
+
+import (
+	"errors"
+
+	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/yjs"
+)
+
+// head is what a write needs to know of a document: never its content.
+type head struct {
+	core.DocRecord
+	clients map[uint64]core.DocClient
+	pending []byte // what waits for missing content, nil for none
+	vector  []byte // encoded state vector, nil when clients changed since
+}
+
+// end is the first clock of a client that the document does not have.
+func (h *head) end(client uint64) uint64 { return h.clients[client].End }
+
+// stateVector returns the encoded state vector. The caller must not change it.
+func (h *head) stateVector() []byte {
+	if h.vector == nil {
+		h.vector = encodeVector(h.clients)
+	}
+	return h.vector
+}
+
+func encodeVector(clients map[uint64]core.DocClient) []byte {
+	ends := make(map[uint64]uint64, len(clients))
+	for client, c := range clients {
+		ends[client] = c.End
+	}
+	return yjs.EncodeStateVector(ends)
+}
+
+// MaxCachedHeads and MaxCachedClients bound the heads kept in memory.
+const (
+	MaxCachedHeads   = 4096
+	MaxCachedClients = 1 << 16
+)
+
+// headCache keeps the heads of documents that were written lately. It belongs to
+// the writer's goroutine: what is in it equals what the last commit left.
+type headCache struct {
+	heads   map[headKey]*head
+	clients int
+}
+
+type headKey struct {
+	space int64
+	doc   core.DocumentID
+}
+
+func newHeadCache() *headCache { return &headCache{heads: map[headKey]*head{}} }
+
+func (c *headCache) put(key headKey, h *head) {
+	if len(c.heads) >= MaxCachedHeads || c.clients >= MaxCachedClients {
+		clear(c.heads) // rare, and cheaper than keeping an order
+		c.clients = 0
+	}
+	c.heads[key] = h
+	c.clients += len(h.clients)
+}
+
+// drop forgets a head whose changes did not become durable.
+func (c *headCache) drop(key headKey) {
+	if h := c.heads[key]; h != nil {
+		c.clients -= min(c.clients, len(h.clients))
+		delete(c.heads, key)
+	}
+}
+
+// head returns the head of a document for writing, core.ErrNotFound for one that
+// was never written.
+func (w *work) head(space int64, doc core.DocumentID) (*head, error) {
+	key := headKey{space, doc}
+	cache := w.r.heads
+	h := cache.heads[key]
+	if h == nil {
+		rec, err := w.Doc(space, doc)
+		if err != nil {
+			return nil, err
+		}
+		h = &head{DocRecord: rec, clients: map[uint64]core.DocClient{}}
+		clients, err := w.DocClients(rec.Key)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range clients {
+			h.clients[c.Client] = c
+		}
+		if h.pending, err = w.DocPending(rec.Key); err != nil {
+			return nil, err
+		}
+		cache.put(key, h)
+	}
+	w.OnRollback(func() { cache.drop(key) })
+	return h, nil
+}
+
+// headOrNew is head that makes an unknown document, in memory until save.
+func (w *work) headOrNew(space int64, doc core.DocumentID, by core.PeerID) (*head, error) {
+	h, err := w.head(space, doc)
+	if !errors.Is(err, core.ErrNotFound) {
+		return h, err
+	}
+	key := headKey{space, doc}
+	h = &head{
+		DocRecord: core.DocRecord{Space: space, ID: doc, CreatedBy: by, CreatedAtMs: w.nowMs},
+		clients:   map[uint64]core.DocClient{},
+	}
+	if err := w.PutDoc(&h.DocRecord); err != nil {
+		return nil, err
+	}
+	w.r.heads.put(key, h)
+	w.OnRollback(func() { w.r.heads.drop(key) })
+	return h, nil
+}
+
+// touch moves the document's time on. It rises strictly, whatever the clock does.
+func (w *work) touch(h *head) { h.UpdatedAtMs = max(w.nowMs, h.UpdatedAtMs+1) }
+
+func (w *work) save(h *head) error { return w.PutDoc(&h.DocRecord) }

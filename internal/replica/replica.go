@@ -1,0 +1,177 @@
+package replica
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/events"
+	"github.com/soma-sdk/soma/internal/identity"
+)
+
+// Config is what a Replica is made of. All fields but Timing are required.
+type Config struct {
+	Store    core.Store
+	Identity identity.Identity
+	Dir      string // for identity.state and temporary files
+	Database string // the database file, which Open marks to recognise copies
+	Relaxed  bool   // the store does not sync every commit
+	Hub      *events.Hub
+	Logger   *slog.Logger
+	Now      func() time.Time
+	Timing   Timing
+}
+
+// Timing says when the local tail is sealed into entries. Zero fields take the
+// defaults.
+type Timing struct {
+	// Quiet is how long a document must have been untouched for its next op to be
+	// sealed at once.
+	Quiet time.Duration
+	// Every is how often a document that is being written to is sealed.
+	Every time.Duration
+}
+
+// The defaults of Timing.
+const (
+	DefaultQuiet = time.Second
+	DefaultEvery = 5 * time.Second
+)
+
+// MaxTailBytes is the size from which a document's tail is sealed at once.
+const MaxTailBytes = 64 << 10
+
+// Replica is the spaces of one directory. It is safe for concurrent use.
+type Replica struct {
+	store  core.Store
+	self   *self
+	dir    string
+	hub    *events.Hub
+	logger *slog.Logger
+	now    func() time.Time
+	timing Timing
+	relax  bool
+
+	sealer    *sealer
+	compactor *compactor
+	heads     *headCache
+
+	stop context.CancelFunc
+	done sync.WaitGroup
+}
+
+// Open starts a replica over an open store. It sweeps what an interrupted import
+// left in the directory, decides under which incarnation to write, and seals
+// what an earlier process left in the tail. Close must be called before the
+// store is closed.
+func Open(ctx context.Context, c Config) (*Replica, error) {
+	if c.Timing.Quiet == 0 {
+		c.Timing.Quiet = DefaultQuiet
+	}
+	if c.Timing.Every == 0 {
+		c.Timing.Every = DefaultEvery
+	}
+	if err := sweepImports(c.Dir); err != nil {
+		return nil, err
+	}
+	self, err := openSelf(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	r := &Replica{
+		store: c.Store, self: self, dir: c.Dir, hub: c.Hub, logger: c.Logger, now: c.Now,
+		timing: c.Timing, relax: c.Relaxed, stop: stop, heads: newHeadCache(),
+	}
+	r.sealer = newSealer(r)
+	r.compactor = newCompactor(r)
+	if err := r.Seal(ctx); err != nil {
+		stop()
+		return nil, fmt.Errorf("seal the tail of the last run: %w", err)
+	}
+	r.done.Go(func() { r.sealer.run(background) })
+	r.done.Go(func() { r.compactor.run(background) })
+	return r, nil
+}
+
+// Close stops the background work and seals the tail. It does not close the store.
+func (r *Replica) Close() error {
+	r.stop()
+	r.done.Wait()
+	err := r.Seal(context.Background())
+	if e := r.self.state.Close(); err == nil {
+		err = e
+	}
+	return err
+}
+
+// Peer returns who this replica writes as.
+func (r *Replica) Peer() core.PeerID { return r.self.peer }
+
+// work is one write: a transaction and what has to happen once it is durable.
+type work struct {
+	core.Tx
+	r      *Replica
+	nowMs  int64
+	source events.EventSource
+
+	past    map[int64]*past // by space key
+	events  []events.DomainEvent
+	sealed  uint64  // own entries in all, if this sealed some
+	compact []int64 // documents that have grown
+	tailed  bool    // a tail was left
+}
+
+// write runs fn in the writer and then does what its changes call for.
+func (r *Replica) write(ctx context.Context, source events.EventSource, fn func(*work) error) error {
+	return r.run(ctx, r.store.Write, source, fn)
+}
+
+// writeSynced is write that reaches the disk whatever the durability option is.
+func (r *Replica) writeSynced(ctx context.Context, source events.EventSource, fn func(*work) error) error {
+	return r.run(ctx, r.store.WriteSynced, source, fn)
+}
+
+func (r *Replica) run(
+	ctx context.Context, commit func(context.Context, func(core.Tx) error) error,
+	source events.EventSource, fn func(*work) error,
+) error {
+	var w *work
+	err := commit(ctx, func(tx core.Tx) error {
+		w = &work{Tx: tx, r: r, nowMs: r.now().UnixMilli(), source: source}
+		return fn(w)
+	})
+	if err != nil {
+		return err
+	}
+	r.settle(w)
+	return nil
+}
+
+// settle is what follows a commit.
+func (r *Replica) settle(w *work) {
+	if w.sealed > 0 {
+		if err := r.self.mark(w.sealed); err != nil {
+			r.logger.Warn("high-water mark not written", "err", err)
+		}
+	}
+	if w.tailed {
+		r.sealer.wake()
+	}
+	if len(w.compact) > 0 {
+		r.compactor.add(w.compact)
+	}
+	if len(w.events) > 0 {
+		r.hub.Emit(w.events...)
+	}
+}
+
+// changed notes an event, to be emitted after the commit.
+func (w *work) changed(kind events.EventKind, space core.SpaceID, doc core.DocumentID, reason string) {
+	w.events = append(w.events, events.DomainEvent{
+		Kind: kind, Source: w.source, AtMs: max(w.nowMs, 0), SpaceID: space, DocumentID: doc, Reason: reason,
+	})
+}

@@ -1,0 +1,140 @@
+package replica
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/identity"
+	"github.com/soma-sdk/soma/internal/log"
+)
+
+// Keys of the meta table.
+const (
+	metaIncarnation = "incarnation" // 16 bytes
+	metaRetired     = "retired"     // the incarnations before it, 16 bytes each
+	metaSealed      = "sealed"      // own entries under it, big-endian
+	metaMark        = "mark"        // identity.Mark of the database file
+	metaBackup      = "backup"      // set in copies made by Backup
+)
+
+// self is who this directory writes as.
+type self struct {
+	peer        core.PeerID
+	key         ed25519.PrivateKey
+	incarnation core.Incarnation
+	retired     []core.Incarnation
+	writer      core.WriterID
+	writerKey   int64
+
+	mu     sync.Mutex
+	state  *identity.State
+	marked uint64
+}
+
+// openSelf reads the incarnation and mints a new one where the directory is a
+// copy, or older than what was done with it.
+func openSelf(ctx context.Context, c Config) (*self, error) {
+	state, err := identity.OpenState(c.Dir)
+	if err != nil {
+		return nil, err
+	}
+	record, err := state.Read()
+	if err != nil { // says nothing then: the other facts decide
+		c.Logger.Warn("high-water mark unreadable", "err", err)
+	}
+	mark, err := identity.MarkOf(c.Database)
+	if err != nil {
+		return nil, errors.Join(err, state.Close())
+	}
+	s := &self{peer: c.Identity.PeerID(), key: c.Identity.Key(), state: state}
+	err = c.Store.WriteSynced(ctx, func(tx core.Tx) error { return s.settle(tx, record, mark) })
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("decide on the incarnation: %w", err), state.Close())
+	}
+	return s, nil
+}
+
+// settle decides whether the incarnation still holds, and records it.
+func (s *self) settle(tx core.Tx, record identity.Record, mark identity.Mark) error {
+	var stored [5][]byte
+	for i, key := range []string{metaIncarnation, metaRetired, metaSealed, metaMark, metaBackup} {
+		value, err := tx.Meta(key)
+		if err != nil {
+			return err
+		}
+		stored[i] = value
+	}
+	incarnation, retired, sealed, marked, backup := stored[0], stored[1], stored[2], stored[3], stored[4]
+	if len(retired)%len(core.Incarnation{}) != 0 || (incarnation != nil && len(incarnation) != len(core.Incarnation{})) {
+		return fmt.Errorf("incarnation: %w", core.ErrCorrupt)
+	}
+	for ; len(retired) > 0; retired = retired[len(core.Incarnation{}):] {
+		s.retired = append(s.retired, core.Incarnation(retired[:len(core.Incarnation{})]))
+	}
+	was, known := identity.ParseMark(marked)
+	if incarnation != nil {
+		s.incarnation = core.Incarnation(incarnation)
+		if !known || was != mark || record.Ahead(s.incarnation, number(sealed)) || backup != nil {
+			s.retired = append(s.retired, s.incarnation)
+			incarnation = nil
+		}
+	}
+	if incarnation == nil {
+		s.incarnation = identity.NewIncarnation()
+		if err := s.record(tx, mark); err != nil {
+			return err
+		}
+	}
+	s.writer = log.WriterIDOf(s.peer, s.incarnation)
+	var err error
+	s.writerKey, err = tx.EnsureWriter(core.WriterRecord{ID: s.writer, Peer: s.peer, Incarnation: s.incarnation})
+	return err
+}
+
+// record stores a new incarnation.
+func (s *self) record(tx core.Tx, mark identity.Mark) error {
+	var retired []byte
+	for _, i := range s.retired {
+		retired = append(retired, i[:]...)
+	}
+	for _, m := range []struct {
+		key   string
+		value []byte
+	}{
+		{metaIncarnation, s.incarnation[:]},
+		{metaRetired, retired},
+		{metaSealed, bytesOf(0)},
+		{metaMark, mark[:]},
+		{metaBackup, nil},
+	} {
+		if err := tx.SetMeta(m.key, m.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mark raises the high-water mark beside the database.
+func (s *self) mark(sealed uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if sealed <= s.marked {
+		return nil
+	}
+	s.marked = sealed
+	return s.state.Update(identity.Record{Incarnation: s.incarnation, Sealed: sealed})
+}
+
+func number(b []byte) uint64 {
+	if len(b) != 8 {
+		return 0
+	}
+	return binary.BigEndian.Uint64(b)
+}
+
+func bytesOf(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }

@@ -1,0 +1,168 @@
+package replica
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/yjs"
+)
+
+// Document is a document's state.
+type Document struct {
+	core.DocRecord
+	Update      []byte // canonical, with what waits
+	StateVector []byte // without what waits
+	Pending     bool
+}
+
+// stored is what the store holds of a document's content.
+type stored struct {
+	core.DocRecord
+	updates [][]byte // snapshot, ops after it, tail
+	vector  []byte
+	pending bool
+	compact bool // the snapshot is all there is
+}
+
+// state returns the canonical state as one update.
+func (s *stored) state() ([]byte, error) {
+	if s.compact {
+		return s.updates[0], nil
+	}
+	state, err := yjs.Compact(s.updates...)
+	if err != nil {
+		return nil, fmt.Errorf("document %q: %w: %w", s.ID, core.ErrCorrupt, err)
+	}
+	return state, nil
+}
+
+// read collects a document's content. Its cost does not depend on the length of
+// its history, since compaction bounds the ops after the snapshot.
+func (r *Replica) read(ctx context.Context, space core.SpaceID, doc core.DocumentID) (*stored, error) {
+	var s *stored
+	err := r.store.Read(ctx, func(v core.View) error {
+		rec, err := v.Space(space)
+		if err != nil {
+			return err
+		}
+		d, err := v.Doc(rec.Key, doc)
+		if err != nil {
+			return err
+		}
+		if d.Hidden {
+			return core.ErrNotFound
+		}
+		s = &stored{DocRecord: d}
+		return s.read(v)
+	})
+	return s, err
+}
+
+func (s *stored) read(v core.View) error {
+	snapshot, err := v.DocSnapshot(s.Key)
+	if err != nil {
+		return err
+	}
+	if snapshot != nil {
+		s.updates = append(s.updates, snapshot)
+	}
+	err = v.DocOps(s.Key, s.ThroughN, func(_ int64, update []byte) error {
+		s.updates = append(s.updates, update)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	tail, err := v.Tail(s.Key)
+	if err != nil {
+		return err
+	}
+	for _, t := range tail {
+		s.updates = append(s.updates, t.Update)
+	}
+	s.compact = snapshot != nil && len(s.updates) == 1
+	clients, err := v.DocClients(s.Key)
+	if err != nil {
+		return err
+	}
+	byClient := make(map[uint64]core.DocClient, len(clients))
+	for _, c := range clients {
+		byClient[c.Client] = c
+	}
+	s.vector = encodeVector(byClient)
+	pending, err := v.DocPending(s.Key)
+	s.pending = pending != nil
+	return err
+}
+
+// Get returns a document's state. It returns core.ErrNotFound for an unknown space
+// and for an unknown or deleted document.
+func (r *Replica) Get(ctx context.Context, space core.SpaceID, doc core.DocumentID) (Document, error) {
+	s, err := r.read(ctx, space, doc)
+	if err != nil {
+		return Document{}, err
+	}
+	state, err := s.state()
+	return Document{DocRecord: s.DocRecord, Update: state, StateVector: s.vector, Pending: s.pending}, err
+}
+
+// Diff returns what a holder of the state vector lacks, and all deletions, as a v1
+// update. An empty vector asks for everything. It also returns
+// core.ErrInvalidVector.
+func (r *Replica) Diff(ctx context.Context, space core.SpaceID, doc core.DocumentID, stateVector []byte) ([]byte, error) {
+	if len(stateVector) == 0 {
+		stateVector = []byte{0}
+	}
+	if err := yjs.ValidateStateVector(stateVector); err != nil {
+		return nil, fmt.Errorf("%w: %w", core.ErrInvalidVector, err)
+	}
+	s, err := r.read(ctx, space, doc)
+	if err != nil {
+		return nil, err
+	}
+	state, err := s.state()
+	if err != nil {
+		return nil, err
+	}
+	return yjs.Diff(state, stateVector)
+}
+
+// Load returns a document ready for reading its content.
+func (r *Replica) Load(ctx context.Context, space core.SpaceID, doc core.DocumentID) (*yjs.Doc, error) {
+	s, err := r.read(ctx, space, doc)
+	if err != nil {
+		return nil, err
+	}
+	d, err := yjs.Load(yjs.Options{}, s.updates...)
+	if err != nil {
+		return nil, fmt.Errorf("document %q: %w: %w", doc, core.ErrCorrupt, err)
+	}
+	return d, nil
+}
+
+// Docs returns up to limit documents that are not deleted, with IDs greater than
+// after, in order of ID, and the ID to go on after, "" at the end.
+func (r *Replica) Docs(ctx context.Context, space core.SpaceID, after core.DocumentID, limit int) (docs []core.DocRecord, next core.DocumentID, err error) {
+	err = r.store.Read(ctx, func(v core.View) error {
+		rec, err := v.Space(space)
+		if err != nil {
+			return err
+		}
+		docs, err = v.Docs(rec.Key, after, limit)
+		return err
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	if len(docs) == limit {
+		next = docs[limit-1].ID
+	}
+	visible := docs[:0]
+	for _, d := range docs {
+		if !d.Hidden {
+			visible = append(visible, d)
+		}
+	}
+	return visible, next, nil
+}

@@ -1,0 +1,275 @@
+package replica
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/events"
+	"github.com/soma-sdk/soma/internal/log"
+	"github.com/soma-sdk/soma/internal/yjs"
+)
+
+// addOp makes an update of a document durable: as an entry at once after a quiet
+// time, or else in the tail, until there is enough or time has passed.
+func (w *work) addOp(space *core.SpaceRecord, h *head, update []byte, quiet bool) error {
+	// Under relaxed durability an entry must still reach the disk before a peer
+	// sees it; the sealer does that in the background.
+	now := quiet && h.TailCount == 0 && !w.r.relax
+	if now || h.TailBytes+int64(len(update)) >= MaxTailBytes {
+		return w.sealDoc(space, h, update)
+	}
+	h.TailCount++
+	h.TailBytes += int64(len(update))
+	id := log.NewOpID()
+	if err := w.AddTail(h.Key, core.TailRecord{N: h.TailCount, OpID: id[:], Update: update}); err != nil {
+		return err
+	}
+	w.tailed = true
+	return w.save(h)
+}
+
+// Seal turns the tail of every space into entries. It returns when they are on disk.
+func (r *Replica) Seal(ctx context.Context) error {
+	after := core.SpaceID("")
+	for {
+		var spaces []core.SpaceRecord
+		err := r.store.Read(ctx, func(v core.View) (err error) {
+			spaces, err = v.Spaces(after, spacesPage)
+			return err
+		})
+		if err != nil || len(spaces) == 0 {
+			return err
+		}
+		for i := range spaces {
+			after = spaces[i].ID
+			if err := r.sealSpace(ctx, &spaces[i]); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// sealPage is how many documents one transaction of Seal takes: other writers
+// wait meanwhile.
+const sealPage = 64
+
+func (r *Replica) sealSpace(ctx context.Context, space *core.SpaceRecord) error {
+	for {
+		var left bool
+		err := r.store.Read(ctx, func(v core.View) error {
+			docs, err := v.TailDocs(space.Key, 0, 1)
+			left = len(docs) > 0
+			return err
+		})
+		if err != nil || !left {
+			return err
+		}
+		err = r.writeSynced(ctx, events.SourceDaemon, func(w *work) error {
+			_, err := w.sealSome(space, sealPage)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// sealAll seals the tail of a space inside a transaction.
+func (w *work) sealAll(space *core.SpaceRecord) error {
+	for {
+		if n, err := w.sealSome(space, sealPage); err != nil || n == 0 {
+			return err
+		}
+	}
+}
+
+// sealSome seals the tail of up to limit documents and returns their number.
+func (w *work) sealSome(space *core.SpaceRecord, limit int) (int, error) {
+	keys, err := w.TailDocs(space.Key, 0, limit)
+	if err != nil {
+		return 0, err
+	}
+	heads := make([]*head, len(keys))
+	for i, key := range keys {
+		rec, err := w.DocByKey(key)
+		if err != nil {
+			return 0, err
+		}
+		if heads[i], err = w.head(space.Key, rec.ID); err != nil {
+			return 0, err
+		}
+	}
+	return len(keys), w.sealDocs(space, heads...)
+}
+
+// sealDocs seals the tails of documents into as few entries as hold them.
+func (w *work) sealDocs(space *core.SpaceRecord, heads ...*head) error {
+	p := packer{w: w, space: space}
+	for _, h := range heads {
+		if h.TailCount == 0 {
+			continue
+		}
+		if err := p.addTail(h, nil); err != nil {
+			return err
+		}
+	}
+	return p.flush()
+}
+
+// sealDoc seals a document's tail and one more update.
+func (w *work) sealDoc(space *core.SpaceRecord, h *head, update []byte) error {
+	p := packer{w: w, space: space}
+	if err := p.addTail(h, update); err != nil {
+		return err
+	}
+	return p.flush()
+}
+
+// packer packs updates into entries.
+type packer struct {
+	w      *work
+	space  *core.SpaceRecord
+	bodies []log.Body
+	size   int
+	heads  map[core.DocumentID]*head
+}
+
+// addTail takes a document's tail, merged, and an update that did not go there.
+func (p *packer) addTail(h *head, update []byte) error {
+	var updates [][]byte
+	if h.TailCount > 0 {
+		tail, err := p.w.Tail(h.Key)
+		if err != nil {
+			return err
+		}
+		for _, t := range tail {
+			updates = append(updates, t.Update)
+		}
+		if err := p.w.ClearTail(h.Key); err != nil {
+			return err
+		}
+		h.TailCount, h.TailBytes = 0, 0
+	}
+	if update != nil {
+		updates = append(updates, update)
+	}
+	h.SealedAtMs = p.w.nowMs
+	merged, err := mergeTail(updates)
+	if err != nil {
+		return damaged("tail", h, err)
+	}
+	parts, err := yjs.Split(merged, log.MaxDocUpdateBytes)
+	if errors.Is(err, yjs.ErrTooLarge) {
+		return fmt.Errorf("%w: %w", core.ErrTooLarge, err)
+	}
+	if err != nil {
+		return damaged("tail", h, err)
+	}
+	for _, part := range parts {
+		if err := p.add(h, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mergeTail merges what was typed in pieces into runs.
+func mergeTail(updates [][]byte) ([]byte, error) {
+	if len(updates) == 1 {
+		return updates[0], nil
+	}
+	merged, err := yjs.Union(updates...)
+	if err != nil {
+		return nil, err
+	}
+	return yjs.Coalesce(merged)
+}
+
+func (p *packer) add(h *head, update []byte) error {
+	size := len(update) + log.DocUpdateOverhead
+	// One op is kept free for the retirement of earlier incarnations.
+	if p.size+size > log.MaxOpsBytes-log.OpsOverhead-retireBytes || len(p.bodies) == log.MaxOps-1 {
+		if err := p.flush(); err != nil {
+			return err
+		}
+	}
+	if p.heads == nil {
+		p.heads = map[core.DocumentID]*head{}
+	}
+	p.bodies = append(p.bodies, log.DocUpdate{Doc: h.ID, Update: update})
+	p.heads[h.ID] = h
+	p.size += size
+	return nil
+}
+
+// flush seals what was packed.
+func (p *packer) flush() error {
+	if len(p.bodies) == 0 {
+		return nil
+	}
+	e, key, err := p.w.append(p.space, p.bodies...)
+	if err != nil {
+		return err
+	}
+	for _, op := range e.Ops {
+		if u, ok := op.Body.(log.DocUpdate); ok {
+			if err := p.w.addSealed(p.heads[u.Doc], key, u); err != nil {
+				return err
+			}
+		}
+	}
+	p.bodies, p.size, p.heads = nil, 0, nil
+	return nil
+}
+
+// addSealed adds an op of an entry to its document.
+func (w *work) addSealed(h *head, entry int64, op log.DocUpdate) error {
+	h.LastN++
+	h.OpBytes += int64(op.Length)
+	if err := w.AddDocOp(h.Key, h.LastN, entry, op.Offset, op.Length); err != nil {
+		return err
+	}
+	if h.needsCompaction() {
+		w.compact = append(w.compact, h.Key)
+	}
+	return w.save(h)
+}
+
+// sealer seals tails in the background.
+type sealer struct {
+	r      *Replica
+	signal chan struct{}
+}
+
+func newSealer(r *Replica) *sealer { return &sealer{r: r, signal: make(chan struct{}, 1)} }
+
+// wake tells the sealer that there is a tail.
+func (s *sealer) wake() {
+	select {
+	case s.signal <- struct{}{}:
+	default:
+	}
+}
+
+// run seals, as long as there are tails, at most once per Timing.Every.
+func (s *sealer) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.signal:
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(s.r.timing.Every):
+		}
+		if err := s.r.Seal(ctx); err != nil && ctx.Err() == nil {
+			s.r.logger.Error("tail not sealed, trying again", "err", err)
+			s.wake()
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package replica
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/log"
+)
+
+// Entries are read, and taken in, in batches of at most this size.
+const (
+	batchEntries = 256
+	batchBytes   = 4 << 20
+)
+
+// Export writes all entries of a space to w, in causal order. Writes that happen
+// meanwhile may or may not be in it. It returns core.ErrNotFound.
+func (r *Replica) Export(ctx context.Context, id core.SpaceID, w io.Writer) error {
+	space, err := r.Space(ctx, id)
+	if err != nil {
+		return err
+	}
+	// What a peer may see is on disk, and marked, before.
+	if err := r.sealSpace(ctx, &space); err != nil {
+		return err
+	}
+	buffered := bufio.NewWriter(w)
+	archive, err := log.NewArchiveWriter(buffered, id)
+	if err != nil {
+		return err
+	}
+	for after := int64(0); ; {
+		var page []core.EntryRecord
+		err := r.store.Read(ctx, func(v core.View) (err error) {
+			page, err = v.EntriesAfter(space.Key, after, batchBytes)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, rec := range page {
+			if err := archive.Write(rec.Entry); err != nil {
+				return err
+			}
+		}
+		after = page[len(page)-1].Key
+	}
+	if err := archive.Close(); err != nil {
+		return err
+	}
+	return buffered.Flush()
+}
+
+// importPattern names the copies of archives that are being imported.
+const importPattern = "import-*.tmp"
+
+// sweepImports removes what interrupted imports left.
+func sweepImports(dir string) error {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("look for interrupted imports: %w", err)
+	}
+	for _, f := range files {
+		if ours, _ := filepath.Match(importPattern, f.Name()); !ours {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, f.Name())); err != nil {
+			return fmt.Errorf("remove an interrupted import: %w", err)
+		}
+	}
+	return nil
+}
+
+// Import takes in the entries of an exported space, founding it if it is unknown.
+// The archive is copied to disk and checked to its end first, so a damaged or
+// truncated one stores nothing: core.ErrInvalidArchive. If ctx ends or the disk
+// fails later, what was taken in stays, whole entries with their past, and the
+// same import can be made again. An entry that breaks a rule fails the import
+// with core.ErrInvalidEntry, after all others were taken in.
+func (r *Replica) Import(ctx context.Context, source io.Reader) error {
+	spool, err := os.CreateTemp(r.dir, importPattern)
+	if err != nil {
+		return fmt.Errorf("spool the archive: %w", err)
+	}
+	defer func() {
+		_ = spool.Close() // read only from here on, nothing to lose
+		_ = os.Remove(spool.Name())
+	}()
+	if err := check(ctx, io.TeeReader(source, spool)); err != nil {
+		return err
+	}
+	if _, err := spool.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("read the archive again: %w", err)
+	}
+	return r.importFrom(ctx, bufio.NewReaderSize(spool, batchBytes))
+}
+
+// check reads an archive to its end.
+func check(ctx context.Context, source io.Reader) error {
+	archive, err := log.NewArchiveReader(source)
+	if err != nil {
+		return err
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if _, err := archive.Next(); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+func (r *Replica) importFrom(ctx context.Context, source io.Reader) error {
+	archive, err := log.NewArchiveReader(source)
+	if err != nil {
+		return err
+	}
+	var refused error
+	for {
+		batch, err := readBatch(archive)
+		if err != nil {
+			return err
+		}
+		if len(batch) == 0 {
+			return refused
+		}
+		outcomes, err := r.accept(ctx, archive.Space(), inspectAll(batch), true)
+		if errors.Is(err, core.ErrNotFound) {
+			return fmt.Errorf("the archive does not begin with its genesis: %w", core.ErrInvalidArchive)
+		}
+		if err != nil {
+			return err
+		}
+		for _, o := range outcomes {
+			if o.Status == Rejected && refused == nil {
+				refused = o.Err
+			}
+		}
+	}
+}
+
+func readBatch(archive *log.ArchiveReader) ([]core.Entry, error) {
+	var batch []core.Entry
+	for size := 0; len(batch) < batchEntries && size < batchBytes; {
+		raw, err := archive.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		batch = append(batch, raw)
+		size += raw.Size()
+	}
+	return batch, nil
+}

@@ -1,0 +1,153 @@
+package soma
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/log"
+)
+
+// Role is what a member may do in a space.
+type Role = log.Role
+
+// The roles. RoleNone is that of somebody who is no member, such as the reader of
+// an imported space.
+const (
+	RoleNone   Role = 0
+	RoleOwner       = log.RoleOwner  // manage, write, read
+	RoleEditor      = log.RoleEditor // write, read
+	RoleViewer      = log.RoleViewer // read
+	RoleCache       = log.RoleCache  // store and serve
+)
+
+// MaxSpaceNameBytes bounds the name of a space, in bytes.
+const MaxSpaceNameBytes = log.MaxSpaceNameBytes
+
+// NewSpace describes a space to create.
+type NewSpace struct {
+	Name string
+}
+
+// Space is a space as this directory knows it.
+type Space struct {
+	ID          SpaceID
+	Name        string
+	Role        Role  // of the local member
+	CreatedAtMs int64 // by the creator's clock
+	UpdatedAtMs int64 // by this machine's clock
+}
+
+// Spaces are the spaces of a DB.
+type Spaces struct{ db *DB }
+
+// Spaces returns the service for spaces.
+func (db *DB) Spaces() Spaces { return Spaces{db} }
+
+func (s Spaces) export(rec core.SpaceRecord) Space {
+	return Space{
+		ID: rec.ID, Name: rec.Name, Role: s.db.replica.RoleIn(rec),
+		CreatedAtMs: rec.CreatedAtMs, UpdatedAtMs: rec.UpdatedAtMs,
+	}
+}
+
+// Create creates a space that the local member owns, and returns when it is
+// durable. Errors: ErrInvalidName.
+func (s Spaces) Create(ctx context.Context, n NewSpace) (Space, error) {
+	if err := s.db.begin(); err != nil {
+		return Space{}, err
+	}
+	defer s.db.end()
+	rec, err := s.db.replica.CreateSpace(ctx, n.Name)
+	if err != nil {
+		return Space{}, fmt.Errorf("create space: %w", err)
+	}
+	return s.export(rec), nil
+}
+
+// Get returns a space. Errors: ErrNotFound, ErrInvalidID.
+func (s Spaces) Get(ctx context.Context, id SpaceID) (Space, error) {
+	if err := s.begin(id); err != nil {
+		return Space{}, err
+	}
+	defer s.db.end()
+	rec, err := s.db.replica.Space(ctx, id)
+	if err != nil {
+		return Space{}, fmt.Errorf("get space %s: %w", id, err)
+	}
+	return s.export(rec), nil
+}
+
+// List returns all spaces in order of creation.
+func (s Spaces) List(ctx context.Context) ([]Space, error) {
+	if err := s.db.begin(); err != nil {
+		return nil, err
+	}
+	defer s.db.end()
+	recs, err := s.db.replica.Spaces(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list spaces: %w", err)
+	}
+	spaces := make([]Space, len(recs))
+	for i, rec := range recs {
+		spaces[i] = s.export(rec)
+	}
+	return spaces, nil
+}
+
+// Rename gives a space another name and returns it. The name it has already
+// changes nothing. Errors: ErrNotFound, ErrForbidden, ErrInvalidName, ErrInvalidID.
+func (s Spaces) Rename(ctx context.Context, id SpaceID, name string) (Space, error) {
+	if err := s.begin(id); err != nil {
+		return Space{}, err
+	}
+	defer s.db.end()
+	rec, err := s.db.replica.RenameSpace(ctx, id, name, SourceRenderer)
+	if err != nil {
+		return Space{}, fmt.Errorf("rename space %s: %w", id, err)
+	}
+	return s.export(rec), nil
+}
+
+// Export writes everything in a space to w: signed entries, from which Import
+// makes the same space elsewhere, or brings one up to date. What is written while
+// it runs may or may not be included. Errors: ErrNotFound, ErrInvalidID, those of w.
+func (s Spaces) Export(ctx context.Context, id SpaceID, w io.Writer) error {
+	if err := s.begin(id); err != nil {
+		return err
+	}
+	defer s.db.end()
+	if err := s.db.replica.Export(ctx, id, w); err != nil {
+		return fmt.Errorf("export space %s: %w", id, err)
+	}
+	return nil
+}
+
+// Import takes in an exported space. What is there already stays, so importing
+// again, or an older export, changes nothing; concurrent edits merge. It reads r
+// to its end, into a temporary file in the DB's directory, before anything is
+// stored: an archive that is damaged or cut short stores nothing.
+//
+// Errors: ErrInvalidArchive; ErrInvalidEntry for an entry that breaks a rule, after
+// the others were taken in; those of r and of ctx.
+func (s Spaces) Import(ctx context.Context, r io.Reader) error {
+	if err := s.db.begin(); err != nil {
+		return err
+	}
+	defer s.db.end()
+	if err := s.db.replica.Import(ctx, r); err != nil {
+		return fmt.Errorf("import space: %w", err)
+	}
+	return nil
+}
+
+// begin checks the space ID and admits a call.
+func (s Spaces) begin(id SpaceID) error {
+	if err := checkSpace(id); err != nil {
+		return err
+	}
+	return s.db.begin()
+}
+
+func checkSpace(id SpaceID) error { return core.CheckID("space id", string(id)) }

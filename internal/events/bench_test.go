@@ -2,6 +2,7 @@ package events_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/soma-sdk/soma/internal/events"
@@ -19,7 +20,7 @@ func BenchmarkEmit(b *testing.B) {
 		next  func(i int) events.DomainEvent
 	}{
 		{"coalesce", documents, func(i int) events.DomainEvent { return documents[i%len(documents)] }},
-		{"absorb", append(documents[:len(documents):len(documents)], document("0", "one more", 1)), func(i int) events.DomainEvent { return documents[i%len(documents)] }},
+		{"absorb", append(slices.Clip(documents), document("0", "one more", 1)), func(i int) events.DomainEvent { return documents[i%len(documents)] }},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
 			h := events.NewHub()

@@ -391,6 +391,12 @@ func (d *Doc) Canonical() ([]byte, error) {
 			d.mergeFrom(s, 1)
 		}
 	}
+	if d.pending != nil {
+		var err error
+		if d.pending, err = Coalesce(d.pending); err != nil {
+			return nil, err
+		}
+	}
 	return d.Encode(nil)
 }
 

@@ -274,10 +274,10 @@ func (u *Update) SetDeletes(deletes map[uint64][]Range) {
 }
 
 // Advance moves ends (client -> first clock that is not had) over all content of
-// a trimmed update that can be integrated on top of them, and returns what must
-// wait: content after a gap, or with a neighbour or parent that is not had, and
+// the update that can be integrated on top of them, and returns what must wait: content after a gap, or with a neighbour or parent that is not had, and
 // deletions of content that is not had. nil means that nothing waits.
 func (u *Update) Advance(ends map[uint64]uint64) *Update {
+	u.Trim(func(client uint64) uint64 { return ends[client] }) // gaps must not count as had
 	type cursor struct {
 		section
 		next int

@@ -23,19 +23,9 @@ const maxShrunk = 10
 // has real yjs read what this engine wrote. SOMA_YJS_LIVE is the number of
 // sessions; SOMA_YJS_SEED and SOMA_YJS_FAMILY repeat some of them.
 func TestLive(t *testing.T) {
-	count, err := strconv.Atoi(os.Getenv("SOMA_YJS_LIVE"))
-	if err != nil || count <= 0 {
-		t.Skip("SOMA_YJS_LIVE does not say how many sessions to play")
-	}
-	if err := yjstest.NodeReady(nodeDir); err != nil {
-		t.Skip(err)
-	}
+	count := liveSessions(t)
 	opts := yjstest.LiveOptions{Count: count, Seed: rand.Uint32(), Family: os.Getenv("SOMA_YJS_FAMILY")}
-	if text := os.Getenv("SOMA_YJS_SEED"); text != "" {
-		seed, err := strconv.ParseUint(text, 10, 32)
-		if err != nil {
-			t.Fatalf("SOMA_YJS_SEED: %v", err)
-		}
+	if seed, ok := number(t, "SOMA_YJS_SEED"); ok {
 		opts.Seed = uint32(seed)
 	}
 	t.Logf("%d sessions from seed %d", opts.Count, opts.Seed)
@@ -86,15 +76,48 @@ func TestLive(t *testing.T) {
 	}
 }
 
-// TestMutations feeds damaged updates to every entry point.
+// number reads a number from the environment.
+func number(t *testing.T, name string) (n uint64, ok bool) {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(text, 10, 32)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n, true
+}
+
+// liveSessions returns how many sessions to play, and skips a test that cannot
+// have any.
+func liveSessions(t *testing.T) int {
+	t.Helper()
+	n, ok := number(t, "SOMA_YJS_LIVE")
+	if !ok || n == 0 {
+		t.Skip("SOMA_YJS_LIVE does not say how many sessions to play")
+	}
+	if err := yjstest.NodeReady(nodeDir); err != nil {
+		t.Skip(err)
+	}
+	return int(n)
+}
+
+// TestMutations feeds damaged updates to every entry point. SOMA_YJS_MUTATIONS
+// is their number, if not 20,000; SOMA_YJS_SEED gives others.
 func TestMutations(t *testing.T) {
 	sessions, err := yjstest.Fixtures(fixtures)
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := 20_000
-	if testing.Short() {
-		n = 2_000
+	n, ok := number(t, "SOMA_YJS_MUTATIONS")
+	if !ok {
+		n = 20_000
 	}
-	yjstest.RunMutations(t, engine{}, 1, n, sessions)
+	seed, ok := number(t, "SOMA_YJS_SEED")
+	if !ok {
+		seed = 1
+	}
+	yjstest.RunMutations(t, engine{}, seed, int(n), sessions)
 }

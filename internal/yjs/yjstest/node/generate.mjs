@@ -15,7 +15,7 @@ const PER_FAMILY = 40
 
 // Small sessions, because a failing one has to be read by people; some larger
 // ones, because some things only happen then.
-const limit = (i) => (i % 8 === 7 ? 90 : 24)
+const limit = (i) => (i % 8 === 7 ? 150 : 24)
 
 const { values: args } = parseArgs({ options: { out: { type: 'string' }, print: { type: 'boolean' } } })
 const out = args.out ?? join(dirname(fileURLToPath(import.meta.url)), '..', 'testdata')

@@ -126,9 +126,9 @@ func (r *Replica) accept(ctx context.Context, space core.SpaceID, arrivals []arr
 
 // spaceFor returns the space that arrivals are for, founding it if it may.
 func (w *work) spaceFor(id core.SpaceID, arrivals []arrival, found bool) (*core.SpaceRecord, error) {
-	space, err := w.Space(id)
+	space, err := w.space(id)
 	if err == nil {
-		return &space, nil
+		return space, nil
 	}
 	if !errors.Is(err, core.ErrNotFound) || !found {
 		return nil, err

@@ -40,11 +40,13 @@ const (
 	MaxCachedClients = 1 << 16
 )
 
-// headCache keeps the heads of documents that were written lately. It belongs to
-// the writer's goroutine: what is in it equals what the last commit left.
+// headCache keeps the records of spaces, and the heads of documents that were
+// written lately. It belongs to the writer's goroutine: what is in it equals what
+// the last commit left, and the changes of the running job.
 type headCache struct {
 	heads   map[headKey]*head
 	clients int
+	spaces  map[core.SpaceID]*core.SpaceRecord
 }
 
 type headKey struct {
@@ -52,7 +54,9 @@ type headKey struct {
 	doc   core.DocumentID
 }
 
-func newHeadCache() *headCache { return &headCache{heads: map[headKey]*head{}} }
+func newHeadCache() *headCache {
+	return &headCache{heads: map[headKey]*head{}, spaces: map[core.SpaceID]*core.SpaceRecord{}}
+}
 
 func (c *headCache) put(key headKey, h *head) {
 	if len(c.heads) >= MaxCachedHeads || c.clients >= MaxCachedClients {
@@ -69,6 +73,31 @@ func (c *headCache) drop(key headKey) {
 		c.clients -= min(c.clients, len(h.clients))
 		delete(c.heads, key)
 	}
+}
+
+// space returns a space for writing, or core.ErrNotFound.
+func (w *work) space(id core.SpaceID) (*core.SpaceRecord, error) {
+	cache := w.r.heads
+	s := cache.spaces[id]
+	if s == nil {
+		rec, err := w.Space(id)
+		if err != nil {
+			return nil, err
+		}
+		s = &rec
+	}
+	w.keepSpace(s)
+	return s, nil
+}
+
+// keepSpace caches a space until a rollback.
+func (w *work) keepSpace(s *core.SpaceRecord) {
+	cache := w.r.heads
+	if len(cache.spaces) >= MaxCachedHeads {
+		clear(cache.spaces)
+	}
+	cache.spaces[s.ID] = s
+	w.OnRollback(func() { delete(cache.spaces, s.ID) })
 }
 
 // head returns the head of a document for writing, core.ErrNotFound for one that

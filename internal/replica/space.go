@@ -27,10 +27,10 @@ func (r *Replica) CreateSpace(ctx context.Context, name string) (core.SpaceRecor
 	if err != nil {
 		return core.SpaceRecord{}, err
 	}
-	var space *core.SpaceRecord
+	var created core.SpaceRecord
 	err = r.write(ctx, events.SourceRenderer, func(w *work) error {
-		var err error
-		if space, err = w.addSpace(genesis); err != nil {
+		space, err := w.addSpace(genesis)
+		if err != nil {
 			return err
 		}
 		sealed, err := w.Meta(metaSealed)
@@ -44,12 +44,10 @@ func (r *Replica) CreateSpace(ctx context.Context, name string) (core.SpaceRecor
 			return err
 		}
 		w.changed(events.SpacesChanged, "", "", "")
+		created = *space
 		return nil
 	})
-	if err != nil {
-		return core.SpaceRecord{}, err
-	}
-	return *space, nil
+	return created, err
 }
 
 // addSpace adds the space that a genesis founds.
@@ -59,6 +57,7 @@ func (w *work) addSpace(genesis *log.Entry) (*core.SpaceRecord, error) {
 	if err := w.PutSpace(space); err != nil {
 		return nil, err
 	}
+	w.keepSpace(space)
 	_, err := w.admit(space, genesis)
 	return space, err
 }
@@ -66,14 +65,14 @@ func (w *work) addSpace(genesis *log.Entry) (*core.SpaceRecord, error) {
 // writable returns a space that the local member may write to: core.ErrNotFound,
 // core.ErrForbidden. For now that is the owner, who created it.
 func (w *work) writable(id core.SpaceID) (*core.SpaceRecord, error) {
-	space, err := w.Space(id)
+	space, err := w.space(id)
 	if err != nil {
 		return nil, err
 	}
 	if space.Creator != w.r.self.peer {
 		return nil, core.ErrForbidden
 	}
-	return &space, nil
+	return space, nil
 }
 
 // RoleIn returns the local member's role in a space, 0 for none.
@@ -119,19 +118,20 @@ func (r *Replica) RenameSpace(ctx context.Context, id core.SpaceID, name string,
 	if err := log.CheckSpaceName(name); err != nil {
 		return core.SpaceRecord{}, err
 	}
-	var space *core.SpaceRecord
+	var renamed core.SpaceRecord
 	err := r.write(ctx, source, func(w *work) error {
-		var err error
-		if space, err = w.writable(id); err != nil || space.Name == name {
+		space, err := w.writable(id)
+		if err != nil {
 			return err
 		}
-		w.renamed(space.ID)
-		return w.rename(space, name)
+		if space.Name != name {
+			w.renamed(space.ID)
+			err = w.rename(space, name)
+		}
+		renamed = *space
+		return err
 	})
-	if err != nil {
-		return core.SpaceRecord{}, err
-	}
-	return *space, nil
+	return renamed, err
 }
 
 func (w *work) renamed(space core.SpaceID) {

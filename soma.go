@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 
 	"github.com/soma-sdk/soma/internal/core"
@@ -57,7 +58,7 @@ func Open(dir string, opts ...Option) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", dir, err)
 	}
-	db, err := open(dir, st, o)
+	db, err := open(filepath.Dir(st.Path()), st, o) // absolute, whatever dir is
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open %s: %w", dir, err), st.Close())
 	}

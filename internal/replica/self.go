@@ -43,8 +43,11 @@ func openSelf(ctx context.Context, c Config) (*self, error) {
 	if err != nil {
 		return nil, err
 	}
-	record, err := state.Read()
-	if err != nil { // says nothing then: the other facts decide
+	var record *identity.Record // nil says nothing: the other facts decide
+	switch r, err := state.Read(); {
+	case err == nil:
+		record = &r
+	case !errors.Is(err, core.ErrNotFound):
 		c.Logger.Warn("high-water mark unreadable", "err", err)
 	}
 	mark, err := identity.MarkOf(c.Database)
@@ -56,11 +59,16 @@ func openSelf(ctx context.Context, c Config) (*self, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("decide on the incarnation: %w", err), state.Close())
 	}
+	if record != nil && record.Incarnation != s.incarnation { // else the next Open would mint again
+		if err := state.Update(identity.Record{Incarnation: s.incarnation}); err != nil {
+			c.Logger.Warn("high-water mark not written", "err", err)
+		}
+	}
 	return s, nil
 }
 
 // settle decides whether the incarnation still holds, and records it.
-func (s *self) settle(tx core.Tx, record identity.Record, mark identity.Mark) error {
+func (s *self) settle(tx core.Tx, record *identity.Record, mark identity.Mark) error {
 	var stored [5][]byte
 	for i, key := range []string{metaIncarnation, metaRetired, metaSealed, metaMark, metaBackup} {
 		value, err := tx.Meta(key)
@@ -79,7 +87,8 @@ func (s *self) settle(tx core.Tx, record identity.Record, mark identity.Mark) er
 	was, known := identity.ParseMark(marked)
 	if incarnation != nil {
 		s.incarnation = core.Incarnation(incarnation)
-		if !known || was != mark || record.Ahead(s.incarnation, number(sealed)) || backup != nil {
+		ahead := record != nil && record.Ahead(s.incarnation, number(sealed))
+		if !known || was != mark || ahead || backup != nil {
 			s.retired = append(s.retired, s.incarnation)
 			incarnation = nil
 		}

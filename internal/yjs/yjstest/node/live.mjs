@@ -10,6 +10,9 @@ import { once } from 'node:events'
 import { parseArgs } from 'node:util'
 import { familyNames, play } from './sessions.mjs'
 
+// yjs warns with console.log; stdout is for sessions.
+console.log = console.error
+
 const { values: args } = parseArgs({
   options: {
     count: { type: 'string', default: '100' },

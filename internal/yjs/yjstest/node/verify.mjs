@@ -14,6 +14,9 @@ import { createInterface } from 'node:readline'
 import * as Y from 'yjs'
 import { contentOf, declare, jsonOf } from './values.mjs'
 
+// yjs warns with console.log; stdout is for answers.
+console.log = console.error
+
 const hex = (bytes) => Buffer.from(bytes).toString('hex')
 const unhex = (text) => new Uint8Array(Buffer.from(text, 'hex'))
 

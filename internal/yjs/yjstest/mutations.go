@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -230,7 +231,8 @@ func (v *victim) try(e Engine, m []byte) (changed bool, err error) {
 
 	validated, merged, applied := verdicts[0] == nil, verdicts[1] == nil, verdicts[5] == nil
 	if validated != merged || validated != applied {
-		return applied, fmt.Errorf("no agreement whether this is an update: Validate %v, Merge %v, Apply %v", verdicts[0], verdicts[1], verdicts[5])
+		return applied, fmt.Errorf("no agreement whether this is an update: Validate %s, Merge %s, Apply %s",
+			verdict(verdicts[0]), verdict(verdicts[1]), verdict(verdicts[5]))
 	}
 	what = "use after apply"
 	if !applied {
@@ -243,6 +245,13 @@ func (v *victim) try(e Engine, m []byte) (changed bool, err error) {
 		return true, fmt.Errorf("content after an accepted update: %w", err)
 	}
 	return true, nil
+}
+
+func verdict(err error) string {
+	if err == nil {
+		return "accepts it"
+	}
+	return "says " + strconv.Quote(err.Error())
 }
 
 // refusal marks an error that the engine returned, as it should.

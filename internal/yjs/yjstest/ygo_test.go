@@ -81,9 +81,10 @@ func (d *ygoDoc) root(name string) any {
 		return d.doc.GetMap(name)
 	case yjstest.KindXMLFragment:
 		return d.doc.GetXmlFragment(name)
+	default:
+		// ygo has no roots of the kinds XmlText and XmlElement; texts come closest.
+		return d.doc.GetText(name)
 	}
-	// ygo has no roots of the kinds XmlText and XmlElement; texts come closest.
-	return d.doc.GetText(name)
 }
 
 func (d *ygoDoc) Apply(update []byte) error { return crdt.ApplyUpdateV1(d.doc, update, nil) }

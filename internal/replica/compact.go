@@ -18,12 +18,16 @@ const (
 	compactBytes      = 256 << 10
 	snapshotPerOp     = 512 // bytes of snapshot that one more op may wait for
 	snapshotPerOpByte = 4
+
+	// A document that paused is compacted after a read, unless it is so small that
+	// reading it costs nothing anyway.
+	worthCompactBytes = 16 << 10
 )
 
-func (h *head) needsCompaction() bool {
-	ops := h.LastN - h.ThroughN
-	return (ops >= compactOps && ops*snapshotPerOp >= h.SnapBytes) ||
-		(h.OpBytes >= compactBytes && h.OpBytes*snapshotPerOpByte >= h.SnapBytes)
+func needsCompaction(d *core.DocRecord) bool {
+	ops := d.LastN - d.ThroughN
+	return (ops >= compactOps && ops*snapshotPerOp >= d.SnapBytes) ||
+		(d.OpBytes >= compactBytes && d.OpBytes*snapshotPerOpByte >= d.SnapBytes)
 }
 
 // compactor compacts documents in the background, one after the other.
@@ -40,7 +44,7 @@ func newCompactor(r *Replica) *compactor {
 	return &compactor{r: r, signal: make(chan struct{}, 1), has: map[int64]bool{}}
 }
 
-func (c *compactor) add(docs []int64) {
+func (c *compactor) add(docs ...int64) {
 	c.mu.Lock()
 	for _, doc := range docs {
 		if !c.has[doc] {
@@ -116,13 +120,12 @@ func (r *Replica) compact(ctx context.Context, doc int64) error {
 	if err != nil {
 		return err
 	}
-	h := &head{DocRecord: rec}
-	if !h.needsCompaction() {
+	if rec.LastN == rec.ThroughN {
 		return nil // done meanwhile
 	}
 	state, err := yjs.Compact(updates...)
 	if err != nil {
-		return damaged("content", h, err)
+		return damaged("content", &head{DocRecord: rec}, err)
 	}
 	return r.write(ctx, events.SourceDaemon, func(w *work) error {
 		h, err := w.head(rec.Space, rec.ID)

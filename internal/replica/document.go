@@ -79,7 +79,7 @@ func (w *work) upsert(space *core.SpaceRecord, h *head, u *yjs.Update) error {
 	default:
 		return nil
 	}
-	quiet := w.nowMs-h.UpdatedAtMs >= w.r.timing.Quiet.Milliseconds()
+	quiet := w.quiet(h)
 	w.touch(h)
 	h.Hidden = false
 	w.changed(events.DocumentChanged, space.ID, h.ID, "")

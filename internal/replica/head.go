@@ -13,6 +13,7 @@ type head struct {
 	clients map[uint64]core.DocClient
 	pending []byte // what waits for missing content, nil for none
 	vector  []byte // encoded state vector, nil when clients changed since
+	wroteMs int64  // when the last op came, 0 if that was before the head was read
 }
 
 // end is the first clock of a client that the document does not have.
@@ -148,6 +149,12 @@ func (w *work) headOrNew(space int64, doc core.DocumentID, by core.PeerID) (*hea
 }
 
 // touch moves the document's time on. It rises strictly, whatever the clock does.
-func (w *work) touch(h *head) { h.UpdatedAtMs = max(w.nowMs, h.UpdatedAtMs+1) }
+func (w *work) touch(h *head) {
+	h.UpdatedAtMs = max(w.nowMs, h.UpdatedAtMs+1)
+	h.wroteMs = w.nowMs
+}
+
+// quiet reports whether nobody wrote to the document lately.
+func (w *work) quiet(h *head) bool { return w.nowMs-h.wroteMs >= w.r.timing.Quiet.Milliseconds() }
 
 func (w *work) save(h *head) error { return w.PutDoc(&h.DocRecord) }

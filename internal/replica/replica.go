@@ -162,7 +162,7 @@ func (r *Replica) settle(w *work) {
 		r.sealer.wake()
 	}
 	if len(w.compact) > 0 {
-		r.compactor.add(w.compact)
+		r.compactor.add(w.compact...)
 	}
 	if len(w.events) > 0 {
 		r.hub.Emit(w.events...)

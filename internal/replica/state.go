@@ -56,7 +56,17 @@ func (r *Replica) read(ctx context.Context, space core.SpaceID, doc core.Documen
 		s = &stored{DocRecord: d}
 		return s.read(v)
 	})
+	if err == nil && r.worthCompacting(s) {
+		r.compactor.add(s.Key)
+	}
 	return s, err
+}
+
+// worthCompacting reports whether the next read should find a document compacted:
+// it has paused, or the process that should have compacted it ended before.
+func (r *Replica) worthCompacting(s *stored) bool {
+	paused := r.now().UnixMilli()-s.SealedAtMs >= r.timing.Quiet.Milliseconds()
+	return needsCompaction(&s.DocRecord) || (paused && s.LastN > s.ThroughN && s.OpBytes+s.SnapBytes >= worthCompactBytes)
 }
 
 func (s *stored) read(v core.View) error {

@@ -232,7 +232,7 @@ func (w *work) addSealed(h *head, entry int64, op log.DocUpdate) error {
 	if err := w.AddDocOp(h.Key, h.LastN, entry, op.Offset, op.Length); err != nil {
 		return err
 	}
-	if h.needsCompaction() {
+	if needsCompaction(&h.DocRecord) {
 		w.compact = append(w.compact, h.Key)
 	}
 	return w.save(h)

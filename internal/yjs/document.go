@@ -403,21 +403,20 @@ func (d *Doc) Canonical() ([]byte, error) {
 // Load returns a document with all of the updates applied, in whatever order
 // they are given.
 func Load(opts Options, updates ...[]byte) (*Doc, error) {
+	owned := make([][]byte, len(updates))
+	for i, update := range updates {
+		owned[i] = bytes.Clone(update)
+	}
+	return load(opts, owned)
+}
+
+// load is Load for updates that may be kept.
+func load(opts Options, updates [][]byte) (*Doc, error) {
 	d := NewDoc(opts)
 	if len(updates) == 0 {
 		return d, nil
 	}
-	all := updates[0]
-	if len(updates) > 1 {
-		merged, err := Union(updates...)
-		if err != nil {
-			return nil, err
-		}
-		all = merged
-	} else {
-		all = bytes.Clone(all)
-	}
-	u, err := parseOwned(all)
+	u, err := union(updates)
 	if err != nil {
 		return nil, err
 	}
@@ -429,7 +428,7 @@ func Load(opts Options, updates ...[]byte) (*Doc, error) {
 // content dropped, the same bytes for any order and repetition of the inputs.
 // What waits for content that is not had stays in it.
 func Compact(updates ...[]byte) ([]byte, error) {
-	d, err := Load(Options{}, updates...)
+	d, err := load(Options{}, updates) // the document does not outlive the call
 	if err != nil {
 		return nil, err
 	}

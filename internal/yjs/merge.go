@@ -38,6 +38,32 @@ func merge(updates [][]byte, rule tieRule) ([]byte, error) {
 		}
 		return bytes.Clone(updates[0]), nil
 	}
+	var w structWriter
+	ds, err := mergeTo(&w, updates, rule)
+	if err != nil {
+		return nil, err
+	}
+	return w.finish(ds), nil
+}
+
+// union is Union without encoding the result, for updates that may be kept.
+func union(updates [][]byte) (*Update, error) {
+	if len(updates) == 1 {
+		return parseOwned(updates[0])
+	}
+	u := &Update{}
+	var err error
+	u.deletes, err = mergeTo(u, updates, contentFirst)
+	return u, err
+}
+
+// structSink takes structs of ascending clocks, client after client.
+type structSink interface {
+	write(it *item, offset uint64)
+}
+
+// mergeTo writes the structs of all updates and returns their deletions.
+func mergeTo(sink structSink, updates [][]byte, rule tieRule) (*deleteSet, error) {
 	all := make([]*mergeReader, len(updates))
 	live := make([]*mergeReader, 0, len(updates))
 	for i, update := range updates {
@@ -48,13 +74,12 @@ func merge(updates [][]byte, rule tieRule) ([]byte, error) {
 			live = append(live, m)
 		}
 	}
-	var w structWriter
 	if rule == likeYjs && len(live) < v8MinRun {
-		mergeStructs((*v8Sorted)(&live), &w)
+		mergeStructs((*v8Sorted)(&live), sink)
 	} else {
-		mergeStructs(newMergeHeap(live, rule), &w)
+		mergeStructs(newMergeHeap(live, rule), sink)
 	}
-	var ds deleteSet
+	ds := &deleteSet{}
 	for _, m := range all {
 		ds.addAll(m.deleteSet())
 		if err := m.done(); err != nil {
@@ -62,7 +87,7 @@ func merge(updates [][]byte, rule tieRule) ([]byte, error) {
 		}
 	}
 	ds.normalize()
-	return w.finish(&ds), nil
+	return ds, nil
 }
 
 // mergeReader is one input of Merge.
@@ -217,7 +242,7 @@ func (h *mergeHeap) Pop() any {
 
 // mergeStructs writes the structs of all inputs. It takes the same decisions as
 // yjs, oddities included.
-func mergeStructs(inputs mergeInputs, w *structWriter) {
+func mergeStructs(inputs mergeInputs, w structSink) {
 	var cur *item // read, not yet written: the next one may join or extend it
 	for m := inputs.first(); m != nil; m = inputs.first() {
 		client := m.cur.id.Client
@@ -248,7 +273,7 @@ func mergeStructs(inputs mergeInputs, w *structWriter) {
 
 // mergeInto places the reader's struct after cur and returns what is to be
 // written next.
-func (m *mergeReader) mergeInto(cur *item, w *structWriter) *item {
+func (m *mergeReader) mergeInto(cur *item, w structSink) *item {
 	next := m.cur
 	switch {
 	case next.id.Client != cur.id.Client:

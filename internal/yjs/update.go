@@ -163,6 +163,15 @@ func parseOwned(update []byte) (*Update, error) {
 	return u, r.done()
 }
 
+// write appends a struct of the merge to its client's section.
+func (u *Update) write(it *item, _ uint64) {
+	if n := len(u.sections); n == 0 || u.sections[n-1].client != it.id.Client {
+		u.sections = append(u.sections, section{client: it.id.Client})
+	}
+	s := &u.sections[len(u.sections)-1]
+	s.structs = append(s.structs, it)
+}
+
 // Validate reports whether the bytes are an update that Apply accepts.
 func Validate(update []byte) error {
 	_, err := ParseUpdate(update)
@@ -198,7 +207,7 @@ func (u *Update) sortSections() {
 }
 
 // Clients returns, without repetition, the clients that wrote the update's
-// content and those whose content it refers to.
+// content and those whose content it refers to or deletes.
 func (u *Update) Clients() []uint64 {
 	var clients []uint64
 	for _, s := range u.sections {
@@ -210,6 +219,9 @@ func (u *Update) Clients() []uint64 {
 				}
 			})
 		}
+	}
+	for _, c := range u.deletes.clients {
+		clients = append(clients, c.client)
 	}
 	slices.Sort(clients)
 	return slices.Compact(clients)

@@ -233,17 +233,40 @@ func checkValidate(e Engine, s *Session) error {
 	return nil
 }
 
+// sortedInputs is the number of inputs from which the bytes of Y.mergeUpdates
+// depend on the sort of the JavaScript engine, if one input holds a struct as
+// content and another one as GC: yjs compares the two as "before" both ways. Below
+// it, V8 sorts by plain insertion, and an engine can agree.
+const sortedInputs = 64
+
 func checkMerges(e Engine, s *Session) error {
 	for _, m := range s.Merges {
 		got, err := e.Merge(m.In...)
 		if err != nil {
 			return fmt.Errorf("merge %s: %w", m.Name, err)
 		}
-		if err := same("merge "+m.Name, got, m.Out); err != nil {
+		err = same("merge "+m.Name, got, m.Out)
+		if err != nil && len(m.In) >= sortedInputs {
+			err = sameState(e, "merge "+m.Name, got, m.Out)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// sameState checks that two updates lead to the same document.
+func sameState(e Engine, what string, got, want []byte) error {
+	gotState, err := e.Compact(got)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	wantState, err := e.Compact(want)
+	if err != nil {
+		return fmt.Errorf("%s of yjs: %w", what, err)
+	}
+	return same(what+", as a document,", gotState, wantState)
 }
 
 func checkVectors(e Engine, s *Session) error {

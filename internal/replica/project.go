@@ -62,6 +62,7 @@ func (w *work) advanceClients(h *head, u *yjs.Update, writer int64) error {
 	}
 	var pending []byte
 	if rest := u.Advance(ends); rest != nil {
+		rest.Coalesce() // each later update merges with it
 		pending = rest.Encode()
 	}
 	for client, end := range ends {

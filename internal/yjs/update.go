@@ -160,6 +160,7 @@ func parseOwned(update []byte) (*Update, error) {
 		u.sections = append(u.sections, s)
 	}
 	u.deletes = r.deleteSet()
+	u.deletes.normalize() // in order, deleting splits at the end of what is left
 	return u, r.done()
 }
 

@@ -200,6 +200,11 @@ func (w *work) takeOne(space *core.SpaceRecord, a *arrival) (Outcome, error) {
 		return outcome, err
 	}
 	outcome.Status = Accepted
+	if a.entry.Writer == w.r.self.writer { // a copy of this directory, or this one before a loss
+		if err := w.mint(); err != nil {
+			return outcome, err
+		}
+	}
 	return outcome, w.apply(space, a, key)
 }
 

@@ -118,8 +118,8 @@ func (w *work) seal(space *core.SpaceRecord, h log.Header, ops []log.Op) (*log.E
 	if err != nil {
 		return nil, 0, err
 	}
-	w.sealed = number(sealed) + 1
-	return e, key, w.SetMeta(metaSealed, bytesOf(w.sealed))
+	w.marks(number(sealed) + 1)
+	return e, key, w.SetMeta(metaSealed, bytesOf(w.mark.sealed))
 }
 
 // retireBytes is the most that retire adds to an entry.

@@ -120,7 +120,7 @@ type work struct {
 
 	past    map[int64]*past // by space key
 	events  []events.DomainEvent
-	sealed  uint64  // own entries in all, if this sealed some
+	mark    *mark   // of own entries, if this sealed some
 	compact []int64 // documents that have grown
 	tailed  bool    // a tail was left
 }
@@ -153,8 +153,8 @@ func (r *Replica) run(
 
 // settle is what follows a commit.
 func (r *Replica) settle(w *work) {
-	if w.sealed > 0 {
-		if err := r.self.mark(w.sealed); err != nil {
+	if w.mark != nil {
+		if err := r.self.raise(*w.mark); err != nil {
 			r.logger.Warn("high-water mark not written", "err", err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/soma-sdk/soma/internal/core"
@@ -22,7 +23,8 @@ const (
 	metaBackup      = "backup"      // set in copies made by Backup
 )
 
-// self is who this directory writes as.
+// self is who this directory writes as. After Open only the writer's goroutine
+// reads and changes the incarnation and what hangs on it.
 type self struct {
 	peer        core.PeerID
 	key         ed25519.PrivateKey
@@ -33,7 +35,15 @@ type self struct {
 
 	mu     sync.Mutex
 	state  *identity.State
-	marked uint64
+	marked mark
+}
+
+// mark is a high-water mark: own sealed entries under an incarnation, the
+// ordinal-th of this directory.
+type mark struct {
+	incarnation core.Incarnation
+	ordinal     int
+	sealed      uint64
 }
 
 // openSelf reads the incarnation and mints a new one where the directory is a
@@ -128,15 +138,42 @@ func (s *self) record(tx core.Tx, mark identity.Mark) error {
 	return nil
 }
 
-// mark raises the high-water mark beside the database.
-func (s *self) mark(sealed uint64) error {
+// mint goes on under a new incarnation, since somebody else writes under this one.
+func (w *work) mint() error {
+	s := w.r.self
+	incarnation, retired, writer, writerKey := s.incarnation, s.retired, s.writer, s.writerKey
+	w.OnRollback(func() { s.incarnation, s.retired, s.writer, s.writerKey = incarnation, retired, writer, writerKey })
+	value, err := w.Meta(metaMark)
+	if err != nil {
+		return err
+	}
+	file, _ := identity.ParseMark(value) // else the next Open mints again
+	s.retired = append(slices.Clip(retired), incarnation)
+	s.incarnation = identity.NewIncarnation()
+	if err := s.record(w, file); err != nil {
+		return err
+	}
+	s.writer = log.WriterIDOf(s.peer, s.incarnation)
+	s.writerKey, err = w.EnsureWriter(core.WriterRecord{ID: s.writer, Peer: s.peer, Incarnation: s.incarnation})
+	w.marks(0)
+	return err
+}
+
+// marks notes the high-water mark that holds after the commit.
+func (w *work) marks(sealed uint64) {
+	s := w.r.self
+	w.mark = &mark{incarnation: s.incarnation, ordinal: len(s.retired), sealed: sealed}
+}
+
+// raise raises the high-water mark beside the database. Calls may come out of order.
+func (s *self) raise(m mark) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if sealed <= s.marked {
+	if m.ordinal < s.marked.ordinal || m.ordinal == s.marked.ordinal && m.sealed <= s.marked.sealed {
 		return nil
 	}
-	s.marked = sealed
-	return s.state.Update(identity.Record{Incarnation: s.incarnation, Sealed: sealed})
+	s.marked = m
+	return s.state.Update(identity.Record{Incarnation: m.incarnation, Sealed: m.sealed})
 }
 
 func number(b []byte) uint64 {

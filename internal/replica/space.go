@@ -23,12 +23,12 @@ func (r *Replica) CreateSpace(ctx context.Context, name string) (core.SpaceRecor
 	if err := log.CheckSpaceName(name); err != nil {
 		return core.SpaceRecord{}, err
 	}
-	genesis, err := log.SealGenesis(r.self.key, r.self.incarnation, uint64(max(r.now().UnixMilli(), 0)))
-	if err != nil {
-		return core.SpaceRecord{}, err
-	}
 	var created core.SpaceRecord
-	err = r.write(ctx, events.SourceRenderer, func(w *work) error {
+	err := r.write(ctx, events.SourceRenderer, func(w *work) error {
+		genesis, err := log.SealGenesis(r.self.key, r.self.incarnation, uint64(max(w.nowMs, 0)))
+		if err != nil {
+			return err
+		}
 		space, err := w.addSpace(genesis)
 		if err != nil {
 			return err

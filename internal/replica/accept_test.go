@@ -1,0 +1,423 @@
+package replica_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/log"
+	"github.com/soma-sdk/soma/internal/replica"
+)
+
+// wantStatus accepts entries and compares what became of each.
+func (s *site) wantStatus(space core.SpaceID, want replica.Status, entries ...core.Entry) {
+	s.t.Helper()
+	for i, o := range s.accept(space, entries...) {
+		if o.Status != want || o.Hash != entries[i].Hash() {
+			s.t.Errorf("entry %d of %d is %s: %v, want %s", i, len(entries), o.Status, o.Err, want)
+		}
+	}
+}
+
+func TestRejections(t *testing.T) {
+	s := openSite(t, siteOptions{})
+	space, other := s.create("one"), s.create("another")
+	s.upsert(space, "doc", insert(1, 0, "kept"))
+	a := newAuthor(t, s.id.Key(), space, 1)
+	first := a.write(nil, update("doc", insert(2, 0, "one ")))
+	s.wantStatus(space, replica.Accepted, first.Raw)
+	own := s.decoded(space)[1] // the name of the space, by the site itself
+	strange := newAuthor(t, stranger(7), space, 1)
+
+	change := func(edit func(h *log.Header)) core.Entry {
+		h := a.header()
+		edit(&h)
+		return a.sign(h, update("doc", insert(2, 4, "two"))).Raw
+	}
+	next := a.sign(a.header(), update("doc", insert(2, 4, "two")))
+	flipped := next.Raw
+	flipped.Sig = bytes.Clone(flipped.Sig)
+	flipped.Sig[5] ^= 1
+	elsewhere := newAuthor(t, s.id.Key(), other, 1)
+	for _, c := range []struct {
+		name  string
+		entry core.Entry
+		want  log.Reason
+	}{
+		{"signature of another entry", core.Entry{Header: next.Raw.Header, Ops: next.Raw.Ops, Sig: first.Raw.Sig}, log.ReasonSignature},
+		{"one bit of the signature", flipped, log.ReasonSignature},
+		{"short signature", core.Entry{Header: next.Raw.Header, Ops: next.Raw.Ops, Sig: next.Raw.Sig[:63]}, log.ReasonSignature},
+		{"entry of another space", elsewhere.sign(elsewhere.header(), update("doc", insert(9, 0, "x"))).Raw, log.ReasonSpace},
+		{"genesis of another space", s.entries(other)[0], log.ReasonSpace},
+		{"prev of another writer", change(func(h *log.Header) { h.Prev = own.Hash }), log.ReasonPrev},
+		{"prev of the membership chain", change(func(h *log.Header) { h.Prev = a.genesis }), log.ReasonPrev},
+		{"gap in seq", change(func(h *log.Header) { h.Seq = 3 }), log.ReasonPrev},
+		{"seq again", change(func(h *log.Header) { h.Seq, h.Prev, h.Auth, h.Deps = 2, own.Hash, nil, nil }), log.ReasonPrev},
+		{"lamport too low", change(func(h *log.Header) { h.Lamport-- }), log.ReasonLamport},
+		{"lamport too high", change(func(h *log.Header) { h.Lamport = 1 << 50 }), log.ReasonLamport},
+		{"own entry as a dependency", change(func(h *log.Header) { h.Deps = []core.Hash{first.Hash} }), log.ReasonDepsOwn},
+		{"membership again", change(func(h *log.Header) { h.Auth = []core.Hash{a.genesis} }), log.ReasonAuthRedundant},
+		{"content as membership", change(func(h *log.Header) { h.Auth = []core.Hash{own.Hash} }), log.ReasonAuthChain},
+		{"no membership in a first entry", a.forge(first, nil, func(f []any) { f[fieldAuth] = []any{} }), log.ReasonFirstEntry},
+		{"no member", strange.sign(strange.header(), update("doc", insert(9, 0, "x"))).Raw, log.ReasonNotMember},
+		{"no member, no ops", strange.sign(strange.header()).Raw, log.ReasonNotMember},
+		{"ops beyond the limit", a.forge(next, make([]byte, log.MaxOpsBytes+1), nil), log.ReasonOpsTooLarge},
+		{"no Yjs update", a.sign(a.header(), update("doc", []byte("no update"))).Raw, replica.ReasonUpdate},
+		{"empty update", a.sign(a.header(), update("doc", nil)).Raw, replica.ReasonUpdate},
+		{"half an update", a.sign(a.header(), update("doc", insert(2, 4, "two")[:9])).Raw, replica.ReasonUpdate},
+		{"second update invalid", a.sign(a.header(), update("a", insert(2, 4, "two")), update("b", []byte{1})).Raw, replica.ReasonUpdate},
+		{"ops that are no CBOR", a.forge(next, []byte{0xff, 0xff}, nil), log.ReasonEncoding},
+		{"ops that claim to be many", a.forge(next, []byte{0x9b, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, nil), log.ReasonEncoding},
+		{"empty header", a.signed(nil, nil), log.ReasonEncoding},
+		{"header that is no CBOR", a.signed([]byte{0x1c}, nil), log.ReasonEncoding},
+		{"header of indefinite length", a.signed(append([]byte{0x9f}, next.Raw.Header[1:]...), next.Raw.Ops), log.ReasonEncoding},
+		{"header of arrays", a.signed(bytes.Repeat([]byte{0x81}, 4000), nil), log.ReasonEncoding},
+		{"huge header", a.signed(make([]byte, log.MaxHeaderBytes+1), nil), log.ReasonHeaderTooLarge},
+		{"bytes behind the header", a.signed(append(bytes.Clone(next.Raw.Header), 0), next.Raw.Ops), log.ReasonEncoding},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			before, count := s.dump(space), len(s.entries(space))
+			o := s.accept(space, c.entry)[0]
+			var rejected *log.RejectedError
+			if o.Status != replica.Rejected || !errors.As(o.Err, &rejected) || rejected.Reason != c.want || o.Hash != c.entry.Hash() {
+				t.Fatalf("entry is %s: %v, want rejected: %s", o.Status, o.Err, c.want)
+			}
+			if !errors.Is(o.Err, core.ErrInvalidEntry) {
+				t.Errorf("error = %v, want ErrInvalidEntry", o.Err)
+			}
+			wantEqual(t, "after the rejection", s.dump(space), before)
+			if n := len(s.entries(space)); n != count || s.waiting(space) != 0 {
+				t.Errorf("%d entries and %d bytes waiting, want %d and 0", n, s.waiting(space), count)
+			}
+		})
+	}
+
+	// One bad entry does not hold up the others of its batch.
+	outcomes := s.accept(space, flipped, next.Raw, flipped)
+	if got := []replica.Status{outcomes[0].Status, outcomes[1].Status, outcomes[2].Status}; !slices.Equal(got,
+		[]replica.Status{replica.Rejected, replica.Accepted, replica.Rejected}) {
+		t.Errorf("batch = %v, want rejected, accepted, rejected", got)
+	}
+	s.wantStatus(space, replica.Known, next.Raw, first.Raw)
+}
+
+// TestRejectedLeavesNoHole lets an entry be refused whose successors wait for it.
+func TestRejectedLeavesNoHole(t *testing.T) {
+	s := openSite(t, siteOptions{})
+	space := s.create("space")
+	a := newAuthor(t, s.id.Key(), space, 1)
+	first := a.write(nil, update("doc", insert(1, 0, "a")))
+	a.last = a.sign(a.header(), update("doc", []byte("bad")))
+	bad := a.last
+	after := a.write(nil, update("doc", insert(1, 1, "b")))
+	s.wantStatus(space, replica.Waiting, after.Raw)
+	s.wantStatus(space, replica.Rejected, bad.Raw)
+	s.wantStatus(space, replica.Accepted, first.Raw)
+	s.wantText(space, "doc", "a")
+	if s.waiting(space) == 0 {
+		t.Error("nothing waits, want the entry that builds upon a refused one")
+	}
+}
+
+func TestUnknownContentOps(t *testing.T) {
+	a := openSite(t, siteOptions{})
+	space := a.create("space")
+	w := newAuthor(t, a.id.Key(), space, 1)
+	var entries []*log.Entry
+	for _, number := range []log.OpNumber{log.OpPagePut, 95, 159, 191, log.OpCheckpoint} {
+		entries = append(entries, w.write(nil,
+			log.UnknownOp{Op: number, Raw: []byte{0x82, 0x01, 0x81, 0x20}},
+			update("doc", insert(1, uint64(len(entries)), "x")),
+		))
+	}
+	a.wantStatus(space, replica.Accepted, raws(entries...)...)
+	a.wantText(space, "doc", "xxxxx")
+
+	var stream bytes.Buffer
+	if err := a.Export(a.ctx(), space, &stream); err != nil {
+		t.Fatalf("Export = %v", err)
+	}
+	b := openSite(t, siteOptions{})
+	if err := b.Import(b.ctx(), &stream); err != nil {
+		t.Fatalf("Import = %v", err)
+	}
+	if got, want := b.entries(space), a.entries(space); !slices.EqualFunc(got, want, sameEntry) {
+		t.Errorf("forwarded %d entries, want the same %d", len(got), len(want))
+	}
+	wantEqual(t, "forwarded", b.dump(space), a.dump(space))
+}
+
+func sameEntry(a, b core.Entry) bool {
+	return bytes.Equal(a.Header, b.Header) && bytes.Equal(a.Ops, b.Ops) && bytes.Equal(a.Sig, b.Sig)
+}
+
+// TestNewerMembershipWaits hands over an entry that only a newer version can judge.
+func TestNewerMembershipWaits(t *testing.T) {
+	s := openSite(t, siteOptions{})
+	space := s.create("space")
+	w := newAuthor(t, s.id.Key(), space, 1)
+	acts := w.sign(log.Header{
+		Space: w.genesis, Incarnation: w.incarnation, Chain: core.ChainMembership, Seq: 1,
+		Auth: []core.Hash{w.genesis}, Lamport: 2, WallMs: 1,
+	}, log.UnknownOp{Op: log.OpMemberRole, Raw: []byte{0x81, 0x01}})
+	h := w.header()
+	h.Auth, h.Lamport = []core.Hash{acts.Hash}, 3
+	builds := w.sign(h, update("doc", insert(1, 0, "unseen")))
+	s.wantStatus(space, replica.Waiting, builds.Raw, acts.Raw, acts.Raw)
+	var waiting *log.WaitingError
+	if o := s.accept(space, acts.Raw)[0]; !errors.As(o.Err, &waiting) || waiting.Reason != log.WaitMembershipOp {
+		t.Errorf("Err = %v, want one that waits for %s", o.Err, log.WaitMembershipOp)
+	}
+	s.wantHidden(space, "doc")
+	before := s.waiting(space)
+	s.close()
+	s = s.reopen()
+	if got := s.waiting(space); got != before || got == 0 {
+		t.Errorf("%d bytes wait after opening again, want %d", got, before)
+	}
+	s.upsert(space, "mine", insert(3, 0, "still works"))
+	if n := len(s.entries(space)); n != 3 {
+		t.Errorf("%d entries, want genesis, name and the own one", n)
+	}
+}
+
+func TestWithheldEntries(t *testing.T) {
+	a := openSite(t, siteOptions{})
+	space := a.create("space")
+	b := a.second(space)
+	c := openSite(t, siteOptions{})
+	c.found(a, space)
+	w, v := newAuthor(t, a.id.Key(), space, 1), newAuthor(t, a.id.Key(), space, 2)
+	base := w.write(nil, update("base", insert(1, 0, "base")))
+	withheld := v.write([]*log.Entry{base}, update("held", insert(2, 0, "held")), log.SpaceMeta{Name: "held"})
+	above := w.write([]*log.Entry{withheld}, update("above", insert(3, 0, "above")), log.DocDelete{Doc: "base"})
+	beside := w.write(nil, update("beside", insert(4, 0, "beside")))
+	apart := newAuthor(t, a.id.Key(), space, 3).write([]*log.Entry{base}, update("apart", insert(5, 0, "apart")))
+
+	c.wantStatus(space, replica.Waiting, above.Raw, beside.Raw, apart.Raw)
+	c.wantStatus(space, replica.Accepted, base.Raw)
+	c.wantText(space, "base", "base")
+	c.wantText(space, "apart", "apart") // knew nothing of what is withheld
+	c.wantHidden(space, "held")
+	c.wantHidden(space, "above")
+	c.wantHidden(space, "beside")
+	if got := c.name(space); got != "" {
+		t.Errorf("name = %q, want none: its entry did not come", got)
+	}
+	c.wantStatus(space, replica.Accepted, withheld.Raw)
+	c.wantText(space, "held", "held")
+	c.wantText(space, "above", "above")
+	c.wantText(space, "beside", "beside")
+	c.wantHidden(space, "base")
+	if got := c.name(space); got != "held" || c.waiting(space) != 0 {
+		t.Errorf("name = %q, %d bytes waiting, want \"held\" and 0", got, c.waiting(space))
+	}
+	b.accept(space, raws(beside, above, withheld, apart, base)...)
+	b.wantText(space, "beside", "beside")
+}
+
+func TestUnknownSpace(t *testing.T) {
+	a, b := openSite(t, siteOptions{}), openSite(t, siteOptions{})
+	space := a.create("space")
+	if _, err := b.Accept(b.ctx(), space, a.entries(space)); !errors.Is(err, core.ErrNotFound) {
+		t.Errorf("Accept(unknown space) = %v, want ErrNotFound", err)
+	}
+	if spaces, err := b.Spaces(b.ctx()); err != nil || len(spaces) != 0 {
+		t.Errorf("Spaces = %v, %v, want none", spaces, err)
+	}
+}
+
+// flood returns an entry of nearly a mebibyte whose past never comes.
+func flood(t testing.TB, space core.SpaceID, who byte, n int) core.Entry {
+	w := newAuthor(t, stranger(who), space, who)
+	h := w.header()
+	h.Seq, h.Auth, h.Prev = 2, nil, core.Hash{who, byte(n), 1}
+	return w.sign(h, update("doc", insert(1, 0, strings.Repeat("x", 1<<20-1000)))).Raw
+}
+
+func TestParkingIsBounded(t *testing.T) {
+	s := openSite(t, siteOptions{})
+	space := s.create("space")
+	statuses := map[replica.Status]int{}
+	var parked core.Entry
+	for n := range 7 { // one author
+		e := flood(t, space, 1, n)
+		o := s.accept(space, e)[0]
+		if statuses[o.Status]++; o.Status == replica.Waiting {
+			parked = e
+		}
+		var waiting *log.WaitingError
+		if !errors.As(o.Err, &waiting) {
+			t.Errorf("Err = %v, want a WaitingError", o.Err)
+		}
+	}
+	if got := s.waiting(space); got > replica.MaxParkedPerAuthor || statuses[replica.Waiting] != 4 || statuses[replica.Dropped] != 3 {
+		t.Errorf("one author: %d bytes wait, outcomes %v, want at most %d bytes, 4 waiting and 3 dropped",
+			got, statuses, replica.MaxParkedPerAuthor)
+	}
+	before := s.waiting(space)
+	s.wantStatus(space, replica.Waiting, parked) // again: it is there
+	if got := s.waiting(space); got != before {
+		t.Errorf("%d bytes wait after a repetition, want %d", got, before)
+	}
+	for who := range byte(9) { // ten authors
+		for n := range 4 {
+			s.accept(space, flood(t, space, who+2, n))
+		}
+	}
+	if got := s.waiting(space); got > replica.MaxParkedPerSpace || got < replica.MaxParkedPerSpace-2<<20 {
+		t.Errorf("ten authors: %d bytes wait, want nearly %d", got, replica.MaxParkedPerSpace)
+	}
+	s.wantStatus(space, replica.Dropped, flood(t, space, 99, 0))
+
+	// Who sends entries with their past is not held up by that.
+	w := newAuthor(t, s.id.Key(), space, 1)
+	s.wantStatus(space, replica.Accepted, raws(
+		w.write(nil, update("mine", insert(1, 0, "a"))), w.write(nil, update("mine", insert(1, 1, "b"))))...)
+	s.wantText(space, "mine", "ab")
+}
+
+func TestParkedChainSurvivesReopening(t *testing.T) {
+	s := openSite(t, siteOptions{})
+	space := s.create("space")
+	w := newAuthor(t, s.id.Key(), space, 1)
+	var chain []*log.Entry
+	for n := range uint64(60) {
+		chain = append(chain, w.write(nil, update("doc", insert(1, n, fmt.Sprint(n%10)))))
+	}
+	want := strings.Repeat("0123456789", 6)
+	rest := raws(chain[1:]...)
+	r := rand.New(rand.NewPCG(1, 1))
+	r.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
+	s.wantStatus(space, replica.Waiting, rest...)
+	s.crash()
+	s = s.reopen()
+	s.wantHidden(space, "doc")
+	s.wantStatus(space, replica.Accepted, chain[0].Raw)
+	s.wantText(space, "doc", want)
+	if got := s.waiting(space); got != 0 {
+		t.Errorf("%d bytes wait, want 0", got)
+	}
+}
+
+// TestManyDependencies parks an entry that waits for more than one.
+func TestManyDependencies(t *testing.T) {
+	s := openSite(t, siteOptions{})
+	space := s.create("space")
+	var deps []*log.Entry
+	for n := range byte(64) {
+		deps = append(deps, newAuthor(t, s.id.Key(), space, n+1).write(nil, update("doc", insert(uint64(n)+1, 0, "x"))))
+	}
+	top := newAuthor(t, s.id.Key(), space, 100).write(deps, update("top", insert(1, 0, "top")))
+	s.wantStatus(space, replica.Waiting, top.Raw)
+	for i, dep := range deps {
+		s.wantHidden(space, "top")
+		s.wantStatus(space, replica.Accepted, dep.Raw)
+		if waits := s.waiting(space) > 0; waits != (i < len(deps)-1) {
+			t.Fatalf("after %d of %d entries: waits = %v", i+1, len(deps), waits)
+		}
+	}
+	s.wantText(space, "top", "top")
+}
+
+// TestManyHeads gives a replica more concurrent heads than one entry may cite.
+func TestManyHeads(t *testing.T) {
+	s := openSite(t, siteOptions{})
+	space := s.create("space")
+	const heads = 150
+	var entries []core.Entry
+	for n := range byte(heads) {
+		entries = append(entries, newAuthor(t, s.id.Key(), space, n+1).write(nil, update("doc", insert(uint64(n)+1, 0, "x"))).Raw)
+	}
+	s.wantStatus(space, replica.Accepted, entries...)
+	s.upsert(space, "doc", insert(1000, 0, "mine"))
+	s.seal()
+	all := s.decoded(space)
+	writer, _ := s.Writer()
+	cited, last := 0, all[len(all)-1]
+	for _, e := range all[2+heads:] {
+		if e.Writer != writer || len(e.Deps) > log.MaxHeads {
+			t.Errorf("entry %s by %s cites %d, want an own one that cites at most %d", e.Hash, e.Writer, len(e.Deps), log.MaxHeads)
+		}
+		if empty := len(e.Ops) == 0; empty != (e != last) {
+			t.Errorf("entry %d has %d ops", e.Seq, len(e.Ops))
+		}
+		cited += len(e.Deps)
+	}
+	if cited != heads || len(all) != 2+heads+3 {
+		t.Errorf("%d heads are cited by %d entries, want %d by 3", cited, len(all)-2-heads, heads)
+	}
+	other := openSite(t, siteOptions{})
+	other.found(s, space)
+	other.pull(s, space)
+	wantEqual(t, "other", other.dump(space), s.dump(space))
+}
+
+// TestForkOfOthers takes in two branches of one writer.
+func TestForkOfOthers(t *testing.T) {
+	a := openSite(t, siteOptions{})
+	space := a.create("space")
+	left := newAuthor(t, a.id.Key(), space, 1)
+	base := left.write(nil, update("doc", insert(1, 0, "a")))
+	right := *left
+	entries := raws(base,
+		left.write(nil, update("left", insert(2, 0, "left"))),
+		right.write(nil, update("right", insert(3, 0, "right"))),
+		right.write(nil, update("right", insert(3, 5, "!"))))
+	a.wantStatus(space, replica.Accepted, entries...)
+	a.wantText(space, "left", "left")
+	a.wantText(space, "right", "right!")
+	b := openSite(t, siteOptions{})
+	b.found(a, space)
+	slices.Reverse(entries)
+	b.accept(space, entries...)
+	b.wantText(space, "left", "left")
+	b.wantText(space, "right", "right!")
+	// Both branches are built upon.
+	a.upsert(space, "mine", insert(4, 0, "mine"))
+	all := a.decoded(space)
+	if got := len(all[len(all)-1].Deps); got != 2 {
+		t.Errorf("the own entry cites %d heads, want both branches", got)
+	}
+}
+
+// TestForkOfOwnWriter meets entries under the own writer that this directory did
+// not make, as when a copy of it was not recognised, and goes on.
+func TestForkOfOwnWriter(t *testing.T) {
+	s := openSite(t, siteOptions{})
+	space := s.create("space")
+	s.upsert(space, "doc", insert(1, 0, "mine"))
+	copied := newAuthor(t, s.id.Key(), space, 0)
+	_, copied.incarnation = s.Writer()
+	copied.last = s.decoded(space)[1]
+	s.wantStatus(space, replica.Accepted, copied.write(nil, update("other", insert(2, 0, "not mine"))).Raw)
+	s.wantStatus(space, replica.Accepted, copied.write(nil, update("other", insert(2, 8, "!"))).Raw)
+	s.wantText(space, "other", "not mine!")
+	s.upsert(space, "doc", insert(1, 4, "!"))
+	s.seal()
+	s.wantText(space, "doc", "mine!")
+
+	_, incarnation := s.Writer()
+	if incarnation == copied.incarnation {
+		t.Fatal("the incarnation is the one that another writes under")
+	}
+	all := s.decoded(space)
+	last := all[len(all)-1]
+	if retire, ok := last.Ops[0].Body.(log.WriterRetire); !ok || last.Seq != 1 || !slices.Equal(retire.Incarnations, []core.Incarnation{copied.incarnation}) {
+		t.Errorf("entry %d begins with %v, want a first one that retires %x", last.Seq, last.Ops[0].Body, copied.incarnation)
+	}
+	b := openSite(t, siteOptions{})
+	b.found(s, space)
+	b.accept(space, s.entries(space)...)
+	b.wantText(space, "doc", "mine!")
+	s.close()
+	s = s.reopen()
+	if _, got := s.Writer(); got != incarnation {
+		t.Errorf("incarnation after opening again = %x, want %x", got, incarnation)
+	}
+}

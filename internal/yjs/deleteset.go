@@ -48,6 +48,21 @@ func (ds *deleteSet) of(client uint64) []Range {
 }
 
 func (ds *deleteSet) add(client uint64, r Range) {
+	c := ds.client(client)
+	c.ranges = append(c.ranges, r)
+}
+
+// addRanges adds ranges, which it may keep.
+func (ds *deleteSet) addRanges(client uint64, ranges []Range) {
+	if c := ds.client(client); c.ranges == nil {
+		c.ranges = ranges
+	} else {
+		c.ranges = append(c.ranges, ranges...)
+	}
+}
+
+// client returns the ranges of a client for adding to them.
+func (ds *deleteSet) client(client uint64) *clientRanges {
 	at := ds.find(client)
 	if at < 0 {
 		at = len(ds.clients)
@@ -62,15 +77,12 @@ func (ds *deleteSet) add(client uint64, r Range) {
 			}
 		}
 	}
-	c := &ds.clients[at]
-	c.ranges = append(c.ranges, r)
+	return &ds.clients[at]
 }
 
 func (ds *deleteSet) addAll(other *deleteSet) {
 	for _, c := range other.clients {
-		for _, r := range c.ranges {
-			ds.add(c.client, r)
-		}
+		ds.addRanges(c.client, c.ranges)
 	}
 }
 
@@ -120,15 +132,19 @@ func (ds *deleteSet) write(w *writer) {
 func (r *reader) deleteSet() *deleteSet {
 	ds := &deleteSet{}
 	for n := r.uint(); n > 0 && r.err == nil; n-- {
-		client := r.uint()
-		for k := r.uint(); k > 0 && r.err == nil; k-- {
+		client, k := r.uint(), r.uint()
+		ranges := make([]Range, 0, min(k, uint64(r.rest())/2))
+		for ; k > 0 && r.err == nil; k-- {
 			del := Range{r.uint(), r.uint()}
 			if del.Len > maxSafe-del.Clock {
 				r.fail("clock out of range")
 			}
-			if del.Len > 0 && r.err == nil {
-				ds.add(client, del)
+			if del.Len > 0 {
+				ranges = append(ranges, del)
 			}
+		}
+		if len(ranges) > 0 {
+			ds.addRanges(client, ranges)
 		}
 	}
 	return ds

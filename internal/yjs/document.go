@@ -27,6 +27,7 @@ type Doc struct {
 	roots      []*Type  // in order of first mention
 	rootIndex  map[string]*Type
 	stamps     uint64 // last conflict stamp, see resolveConflict
+	expected   int    // structs that a new client is about to get
 
 	pending        []byte            // structs that miss others, as an update; nil for none
 	missing        map[uint64]uint64 // client -> a clock at or below which pending may be waiting
@@ -199,6 +200,7 @@ func (d *Doc) integrateAll(u *Update) (rest []byte, missing map[uint64]uint64) {
 		in.cursors[i].section = s
 	}
 	for i := range in.cursors {
+		d.expected = len(in.cursors[i].structs)
 		for c := &in.cursors[i]; c.next < len(c.structs); {
 			in.place(c.take())
 		}

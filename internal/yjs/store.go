@@ -1,7 +1,5 @@
 package yjs
 
-import "sort"
-
 // structs holds what one client wrote, without gaps, in order of clock.
 type structs struct {
 	client    uint64
@@ -20,11 +18,19 @@ func (s *structs) state() uint64 {
 
 // find returns the index of the struct that holds clock, which must be had.
 func (s *structs) find(clock uint64) int {
-	last := len(s.items) - 1
-	if s.items[last].id.Clock <= clock {
-		return last
+	low, high := 0, len(s.items)-1
+	if s.items[high].id.Clock <= clock {
+		return high
 	}
-	return sort.Search(last, func(i int) bool { return s.items[i].id.Clock > clock }) - 1
+	for low+1 < high { // items[low] starts at or before clock, items[high] after it
+		mid := int(uint(low+high) >> 1)
+		if s.items[mid].id.Clock <= clock {
+			low = mid
+		} else {
+			high = mid
+		}
+	}
+	return low
 }
 
 // insert places items behind index i.
@@ -57,7 +63,7 @@ func (d *Doc) state(client uint64) uint64 {
 func (d *Doc) addStruct(it *item) {
 	s := d.clientStructs(it.id.Client)
 	if s == nil {
-		s = &structs{client: it.id.Client}
+		s = &structs{client: it.id.Client, items: make([]*item, 0, d.expected)}
 		d.clients[s.client] = s
 		d.lastClient = s
 	}

@@ -131,6 +131,12 @@ func (ds *deleteSet) write(w *writer) {
 
 func (r *reader) deleteSet() *deleteSet {
 	ds := &deleteSet{}
+	r.deletesInto(ds)
+	return ds
+}
+
+// deletesInto reads a delete set and adds it to ds.
+func (r *reader) deletesInto(ds *deleteSet) {
 	for n := r.uint(); n > 0 && r.err == nil; n-- {
 		client, k := r.uint(), r.uint()
 		ranges := make([]Range, 0, min(k, uint64(r.rest())/2))
@@ -147,5 +153,4 @@ func (r *reader) deleteSet() *deleteSet {
 			ds.addRanges(client, ranges)
 		}
 	}
-	return ds
 }

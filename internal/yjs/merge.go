@@ -64,12 +64,13 @@ type structSink interface {
 
 // mergeTo writes the structs of all updates and returns their deletions.
 func mergeTo(sink structSink, updates [][]byte, rule tieRule) (*deleteSet, error) {
-	all := make([]*mergeReader, len(updates))
+	all := make([]mergeReader, len(updates))
 	live := make([]*mergeReader, 0, len(updates))
 	for i, update := range updates {
-		m := &mergeReader{structReader: newStructReader(update), order: i}
+		m := &all[i]
+		m.order = i
+		m.start(update)
 		m.skipGaps()
-		all[i] = m
 		if m.cur != nil {
 			live = append(live, m)
 		}
@@ -80,8 +81,9 @@ func mergeTo(sink structSink, updates [][]byte, rule tieRule) (*deleteSet, error
 		mergeStructs(newMergeHeap(live, rule), sink)
 	}
 	ds := &deleteSet{}
-	for _, m := range all {
-		ds.addAll(m.deleteSet())
+	for i := range all {
+		m := &all[i]
+		m.deletesInto(ds)
 		if err := m.done(); err != nil {
 			return nil, err
 		}
@@ -92,7 +94,7 @@ func mergeTo(sink structSink, updates [][]byte, rule tieRule) (*deleteSet, error
 
 // mergeReader is one input of Merge.
 type mergeReader struct {
-	*structReader
+	structReader
 	order int // among inputs at the same struct, the lower one comes first
 }
 

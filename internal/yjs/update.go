@@ -21,10 +21,16 @@ type structReader struct {
 
 // newStructReader starts to read an update. Strings and binaries alias it.
 func newStructReader(update []byte) *structReader {
-	r := &structReader{reader: reader{buf: update}}
+	r := &structReader{}
+	r.start(update)
+	return r
+}
+
+// start begins with the first struct of an update.
+func (r *structReader) start(update []byte) {
+	r.buf = update
 	r.sections = r.uint()
 	r.advance()
-	return r
 }
 
 // advance reads the next struct into cur, nil at the end or after an error.

@@ -21,6 +21,7 @@ const (
 	metaSealed      = "sealed"      // own entries under it, big-endian
 	metaMark        = "mark"        // identity.Mark of the database file
 	metaBackup      = "backup"      // set in copies made by Backup
+	metaSynced      = "synced"      // how often sync wrote
 )
 
 // self is who this directory writes as. After Open only the writer's goroutine

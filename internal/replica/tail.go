@@ -56,53 +56,56 @@ func (r *Replica) Seal(ctx context.Context) error {
 // wait meanwhile.
 const sealPage = 64
 
+// sealSpace seals each document at most once, so that it comes to an end, and runs
+// stay long, however much is being written meanwhile.
 func (r *Replica) sealSpace(ctx context.Context, space *core.SpaceRecord) error {
-	for {
+	for after, more := int64(0), true; more; {
 		var left bool
 		err := r.store.Read(ctx, func(v core.View) error {
-			docs, err := v.TailDocs(space.Key, 0, 1)
+			docs, err := v.TailDocs(space.Key, after, 1)
 			left = len(docs) > 0
 			return err
 		})
 		if err != nil || !left {
 			return err
 		}
-		err = r.writeSynced(ctx, events.SourceDaemon, func(w *work) error {
-			_, err := w.sealSome(space, sealPage)
+		err = r.writeSynced(ctx, events.SourceDaemon, func(w *work) (err error) {
+			after, more, err = w.sealSome(space, after)
 			return err
 		})
 		if err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 // sealAll seals the tail of a space inside a transaction.
-func (w *work) sealAll(space *core.SpaceRecord) error {
-	for {
-		if n, err := w.sealSome(space, sealPage); err != nil || n == 0 {
-			return err
-		}
+func (w *work) sealAll(space *core.SpaceRecord) (err error) {
+	for after, more := int64(0), true; more && err == nil; {
+		after, more, err = w.sealSome(space, after)
 	}
+	return err
 }
 
-// sealSome seals the tail of up to limit documents and returns their number.
-func (w *work) sealSome(space *core.SpaceRecord, limit int) (int, error) {
-	keys, err := w.TailDocs(space.Key, 0, limit)
-	if err != nil {
-		return 0, err
+// sealSome seals the tails of the next sealPage documents after a key. It returns
+// the last one's key and whether there may be more.
+func (w *work) sealSome(space *core.SpaceRecord, after int64) (last int64, more bool, err error) {
+	keys, err := w.TailDocs(space.Key, after, sealPage)
+	if err != nil || len(keys) == 0 {
+		return after, false, err
 	}
 	heads := make([]*head, len(keys))
 	for i, key := range keys {
 		rec, err := w.DocByKey(key)
 		if err != nil {
-			return 0, err
+			return after, false, err
 		}
 		if heads[i], err = w.head(space.Key, rec.ID); err != nil {
-			return 0, err
+			return after, false, err
 		}
 	}
-	return len(keys), w.sealDocs(space, heads...)
+	return keys[len(keys)-1], len(keys) == sealPage, w.sealDocs(space, heads...)
 }
 
 // sealDocs seals the tails of documents into as few entries as hold them.
@@ -127,6 +130,10 @@ func (w *work) sealDoc(space *core.SpaceRecord, h *head, update []byte) error {
 	}
 	return p.flush()
 }
+
+// maxPartBytes bounds an update in an own entry, which may be the first of an
+// incarnation.
+const maxPartBytes = log.MaxDocUpdateBytes - retireBytes
 
 // packer packs updates into entries.
 type packer struct {
@@ -161,7 +168,7 @@ func (p *packer) addTail(h *head, update []byte) error {
 	if err != nil {
 		return damaged("tail", h, err)
 	}
-	parts, err := yjs.Split(merged, log.MaxDocUpdateBytes)
+	parts, err := yjs.Split(merged, maxPartBytes)
 	if errors.Is(err, yjs.ErrTooLarge) {
 		return fmt.Errorf("%w: %w", core.ErrTooLarge, err)
 	}

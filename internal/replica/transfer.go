@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/events"
 	"github.com/soma-sdk/soma/internal/log"
 )
 
@@ -47,6 +48,9 @@ func (r *Replica) Export(ctx context.Context, id core.SpaceID, w io.Writer) erro
 		if len(page) == 0 {
 			break
 		}
+		if err := r.sync(ctx); err != nil {
+			return err
+		}
 		for _, rec := range page {
 			if err := archive.Write(rec.Entry); err != nil {
 				return err
@@ -58,6 +62,22 @@ func (r *Replica) Export(ctx context.Context, id core.SpaceID, w io.Writer) erro
 		return err
 	}
 	return buffered.Flush()
+}
+
+// sync returns when everything that was committed is on disk, whatever the
+// durability option is: a peer that has an entry which its author lost, and writes
+// anew, sees a fork.
+func (r *Replica) sync(ctx context.Context) error {
+	if !r.relax {
+		return nil
+	}
+	return r.writeSynced(ctx, events.SourceDaemon, func(w *work) error {
+		synced, err := w.Meta(metaSynced)
+		if err != nil {
+			return err
+		}
+		return w.SetMeta(metaSynced, bytesOf(number(synced)+1)) // a commit without changes is no commit
+	})
 }
 
 // importPattern names the copies of archives that are being imported.

@@ -170,11 +170,15 @@ CREATE TABLE doc_op (
 	PRIMARY KEY (doc, n)
 ) STRICT, WITHOUT ROWID;
 
+-- Appended by row id: updates of many documents that share a commit share a page,
+-- where a key of (doc, n) would write a page for each.
 CREATE TABLE tail (
+	id    INTEGER PRIMARY KEY,
 	doc   INTEGER NOT NULL,
 	n     INTEGER NOT NULL,
 	op_id BLOB NOT NULL,
-	body  BLOB NOT NULL,
-	PRIMARY KEY (doc, n)
-) STRICT, WITHOUT ROWID;
+	body  BLOB NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX tail_doc ON tail (doc, n);
 `

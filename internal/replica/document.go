@@ -153,26 +153,25 @@ func (w *work) applyDelete(space *core.SpaceRecord, e *log.Entry, op log.DocDele
 }
 
 // coversUpdates reports whether every update of a document lies in the past of e,
-// which is newly accepted.
+// which is newly accepted. Ops of e itself count in their order: those before are
+// applied already, and one that comes after brings the document back.
 func (w *work) coversUpdates(space *core.SpaceRecord, e *log.Entry, h *head) (bool, error) {
-	frontier, err := w.frontier(space, core.ChainContent)
-	if err != nil {
-		return false, err
-	}
-	if len(frontier) == 1 && frontier[0] == e.Hash {
-		return true, nil // everything accepted is in its past
+	if all, err := w.seesAll(space, e); err != nil || all {
+		return all, err
 	}
 	entries, err := w.DocEntries(h.Key)
 	if err != nil {
 		return false, err
 	}
-	targets := make([]core.Hash, len(entries))
-	for i, key := range entries {
+	targets := make([]core.Hash, 0, len(entries))
+	for _, key := range entries {
 		rec, err := w.EntryByKey(key)
 		if err != nil {
 			return false, err
 		}
-		targets[i] = rec.Hash
+		if rec.Hash != e.Hash {
+			targets = append(targets, rec.Hash)
+		}
 	}
 	below, err := w.pastOf(space).below(parentsOf(&e.Header), targets)
 	return len(below) == len(targets), err

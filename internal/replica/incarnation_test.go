@@ -120,18 +120,18 @@ func TestCopiedDirectory(t *testing.T) {
 	wantEqual(t, "copy", b.dump(space), a.dump(space))
 	wantEqual(t, "third", c.dump(space), a.dump(space))
 
-	type place struct {
+	type at struct {
 		writer core.WriterID
 		chain  core.Chain
 		seq    uint64
 	}
-	seen := map[place]bool{}
+	seen := map[at]bool{}
 	for _, e := range a.decoded(space) {
-		at := place{e.Writer, e.Chain, e.Seq}
-		if seen[at] {
-			t.Errorf("two entries at %v", at)
+		here := at{e.Writer, e.Chain, e.Seq}
+		if seen[here] {
+			t.Errorf("two entries at %v", here)
 		}
-		seen[at] = true
+		seen[here] = true
 		if e.Incarnation != second || e.Seq != 1 {
 			continue
 		}

@@ -73,6 +73,13 @@ func parentsOf(h *log.Header) []core.Hash {
 	return append(parents, h.Deps...)
 }
 
+// seesAll reports whether all content lies in the past of e, which is newly
+// accepted. That holds for own entries, and makes walking back unnecessary.
+func (w *work) seesAll(space *core.SpaceRecord, e *log.Entry) (bool, error) {
+	frontier, err := w.frontier(space, core.ChainContent)
+	return len(frontier) == 1 && frontier[0] == e.Hash, err
+}
+
 // below returns those of targets that lie in the past of an entry with the given
 // parents. It walks back no further than the earliest target.
 func (p *past) below(parents, targets []core.Hash) (map[core.Hash]bool, error) {

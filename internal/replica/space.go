@@ -159,16 +159,22 @@ func (w *work) foldName(space *core.SpaceRecord, e *log.Entry, key int64, name s
 	for i, f := range writes {
 		targets[i] = f.Hash
 	}
-	replaced, err := w.pastOf(space).below(parentsOf(&e.Header), targets)
+	all, err := w.seesAll(space, e)
 	if err != nil {
 		return false, err
+	}
+	var replaced map[core.Hash]bool
+	if !all {
+		if replaced, err = w.pastOf(space).below(parentsOf(&e.Header), targets); err != nil {
+			return false, err
+		}
 	}
 	latest := core.FieldWrite{Entry: key, Hash: e.Hash, WallMs: e.WallMs, Value: []byte(name)}
 	if err := w.PutFieldWrite(space.Key, "", fieldName, latest); err != nil {
 		return false, err
 	}
 	for _, f := range writes {
-		if replaced[f.Hash] {
+		if f.Hash != e.Hash && (all || replaced[f.Hash]) {
 			if err := w.DeleteFieldWrite(space.Key, "", fieldName, f.Entry); err != nil {
 				return false, err
 			}

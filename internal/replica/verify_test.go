@@ -84,11 +84,14 @@ func newHistory(entries []*log.Entry) (*history, error) {
 	return h, nil
 }
 
+// place is an op of an entry, both by position.
+type place struct{ entry, op int }
+
 // wantDoc is what the log and the tail say of a document.
 type wantDoc struct {
 	updates [][]byte // of the log
-	writes  []int    // positions of entries that hold updates
-	deletes []int    // positions of entries that delete
+	writes  []place  // of its updates
+	deletes []place
 }
 
 func (s *site) verifySpace(v core.View, space core.SpaceRecord, entries []*log.Entry) error {
@@ -107,13 +110,13 @@ func (s *site) verifySpace(v core.View, space core.SpaceRecord, entries []*log.E
 	var names []int
 	value := map[int]string{}
 	for i, e := range entries {
-		for _, op := range e.Ops {
+		for n, op := range e.Ops {
 			switch b := op.Body.(type) {
 			case log.DocUpdate:
 				d := doc(b.Doc)
-				d.updates, d.writes = append(d.updates, b.Update), append(d.writes, i)
+				d.updates, d.writes = append(d.updates, b.Update), append(d.writes, place{i, n})
 			case log.DocDelete:
-				doc(b.Doc).deletes = append(doc(b.Doc).deletes, i)
+				doc(b.Doc).deletes = append(doc(b.Doc).deletes, place{i, n})
 			case log.SpaceMeta:
 				names, value[i] = append(names, i), b.Name
 			}
@@ -324,8 +327,13 @@ func verifyDoc(t testing.TB, v core.View, rec core.DocRecord, want *wantDoc, h *
 
 // hidden reports whether one of the deletes has all updates in its past.
 func (d *wantDoc) hidden(h *history) bool {
-	return slices.ContainsFunc(d.deletes, func(del int) bool {
-		return !slices.ContainsFunc(d.writes, func(i int) bool { return i != del && !h.past[del].has(i) })
+	return slices.ContainsFunc(d.deletes, func(del place) bool {
+		return !slices.ContainsFunc(d.writes, func(write place) bool {
+			if write.entry == del.entry {
+				return write.op > del.op
+			}
+			return !h.past[del.entry].has(write.entry)
+		})
 	})
 }
 

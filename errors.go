@@ -43,7 +43,8 @@ var (
 	// ErrInvalidID says that an ID is not printable UTF-8 of 1 to MaxIDBytes bytes, or
 	// that a space ID is no space ID.
 	ErrInvalidID = core.ErrInvalidID
-	// ErrInvalidName says that a space's name is empty, too long, or not printable.
+	// ErrInvalidName says that a space's name is empty, longer than MaxSpaceNameBytes,
+	// no UTF-8, or has a control character or line separator.
 	ErrInvalidName = core.ErrInvalidName
 	// ErrInvalidUpdate says that bytes are no Yjs v1 update.
 	ErrInvalidUpdate = core.ErrInvalidUpdate

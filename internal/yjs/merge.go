@@ -19,8 +19,8 @@ import (
 func Merge(updates ...[]byte) ([]byte, error) { return merge(updates, likeYjs) }
 
 // Union is Merge except that its result does not depend on the order of the
-// inputs: where they hold the same clocks differently it takes content, then
-// deleted content, then GC.
+// inputs: of structs that start at the same clock it takes content before deleted
+// content before GC, then the longer one.
 func Union(updates ...[]byte) ([]byte, error) { return merge(updates, contentFirst) }
 
 // tieRule says which of several structs at the same clock is taken.
@@ -28,7 +28,7 @@ type tieRule int
 
 const (
 	likeYjs      tieRule = iota
-	contentFirst         // content, then deleted content, then GC: whatever the order of inputs
+	contentFirst         // see Union: whatever the order of inputs
 )
 
 func merge(updates [][]byte, rule tieRule) ([]byte, error) {
@@ -76,9 +76,9 @@ func mergeTo(sink structSink, updates [][]byte, rule tieRule) (*deleteSet, error
 		}
 	}
 	if rule == likeYjs && len(live) < v8MinRun {
-		mergeStructs((*v8Sorted)(&live), sink)
+		mergeStructs((*v8Sorted)(&live), sink, rule)
 	} else {
-		mergeStructs(newMergeHeap(live, rule), sink)
+		mergeStructs(newMergeHeap(live, rule), sink, rule)
 	}
 	ds := &deleteSet{}
 	for i := range all {
@@ -215,11 +215,24 @@ func (h *mergeHeap) Less(i, j int) bool {
 		return c < 0
 	}
 	if h.rule == contentFirst {
-		if x, y := a.cur.rank(), b.cur.rank(); x != y {
-			return x < y
-		}
+		return compareContent(a.cur, b.cur) < 0
 	}
 	return a.order < b.order
+}
+
+// compareContent orders structs that start at the same clock. Only those with the
+// same bytes are equal.
+func compareContent(a, b *item) int {
+	if c := cmp.Compare(a.rank(), b.rank()); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(b.length, a.length); c != 0 {
+		return c
+	}
+	var x, y writer
+	a.write(&x, 0)
+	b.write(&y, 0)
+	return bytes.Compare(x.buf, y.buf)
 }
 
 // rank orders what different inputs may hold of the same clock.
@@ -243,8 +256,9 @@ func (h *mergeHeap) Pop() any {
 }
 
 // mergeStructs writes the structs of all inputs. It takes the same decisions as
-// yjs, oddities included.
-func mergeStructs(inputs mergeInputs, w structSink) {
+// yjs, oddities included; with contentFirst except that it never goes on with an
+// input before it looked at all others, or the order of inputs would count.
+func mergeStructs(inputs mergeInputs, w structSink, rule tieRule) {
 	var cur *item // read, not yet written: the next one may join or extend it
 	for m := inputs.first(); m != nil; m = inputs.first() {
 		client := m.cur.id.Client
@@ -257,12 +271,12 @@ func mergeStructs(inputs mergeInputs, w structSink) {
 				m.step()
 				skipped = true
 			}
-			if m.cur == nil || m.cur.id.Client != client || (skipped && m.cur.id.Clock > cur.end()) {
+			if m.cur == nil || m.cur.id.Client != client || (skipped && (m.cur.id.Clock > cur.end() || rule == contentFirst)) {
 				continue // another input may come first now
 			}
 			cur = m.mergeInto(cur, w)
 		}
-		for m.cur != nil && m.cur.id.Client == client && m.cur.id.Clock == cur.end() {
+		for rule == likeYjs && m.cur != nil && m.cur.id.Client == client && m.cur.id.Clock == cur.end() {
 			w.write(cur, 0)
 			cur = m.cur
 			m.step()

@@ -26,8 +26,8 @@ type Doc struct {
 	lastClient *structs // the one used last
 	roots      []*Type  // in order of first mention
 	rootIndex  map[string]*Type
-	stamps     uint64 // last conflict stamp, see resolveConflict
-	expected   int    // structs that a new client is about to get
+	stamps     uint64  // last conflict stamp, see resolveConflict
+	expected   *cursor // the client that is about to get structs
 
 	pending        []byte            // structs that miss others, as an update; nil for none
 	missing        map[uint64]uint64 // client -> a clock at or below which pending may be waiting
@@ -200,11 +200,12 @@ func (d *Doc) integrateAll(u *Update) (rest []byte, missing map[uint64]uint64) {
 		in.cursors[i].section = s
 	}
 	for i := range in.cursors {
-		d.expected = len(in.cursors[i].structs)
+		d.expected = &in.cursors[i]
 		for c := &in.cursors[i]; c.next < len(c.structs); {
 			in.place(c.take())
 		}
 	}
+	d.expected = nil
 	if in.rest == nil {
 		return nil, nil
 	}

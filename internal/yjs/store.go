@@ -63,7 +63,10 @@ func (d *Doc) state(client uint64) uint64 {
 func (d *Doc) addStruct(it *item) {
 	s := d.clientStructs(it.id.Client)
 	if s == nil {
-		s = &structs{client: it.id.Client, items: make([]*item, 0, d.expected)}
+		s = &structs{client: it.id.Client}
+		if c := d.expected; c != nil && c.client == s.client {
+			s.items = make([]*item, 0, len(c.structs))
+		}
 		d.clients[s.client] = s
 		d.lastClient = s
 	}

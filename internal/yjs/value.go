@@ -183,7 +183,9 @@ func (r *reader) valueAt(depth int) any {
 		return b.object()
 	case anyArray:
 		n := r.uint()
-		values := make([]any, 0, min(n, uint64(r.rest())))
+		// Every level can claim all that is left, so believe only a little.
+		const believed = 16
+		values := make([]any, 0, min(n, uint64(r.rest()), believed))
 		for i := uint64(0); i < n && r.err == nil; i++ {
 			values = append(values, r.valueAt(depth+1))
 		}

@@ -1,0 +1,57 @@
+package yjs
+
+// What tests of the codecs reach beside the exported API.
+
+// DecodeValue reads one value in lib0's "any" encoding that fills the bytes.
+func DecodeValue(b []byte) (any, error) {
+	r := reader{buf: b}
+	v := r.value()
+	return v, r.done()
+}
+
+// EncodeValue writes a value in lib0's "any" encoding.
+func EncodeValue(v any) []byte {
+	var w writer
+	w.value(v)
+	return w.buf
+}
+
+// ParseJSON is JSON.parse.
+func ParseJSON(text []byte) (any, bool) { return parseJSON(text) }
+
+// UTF16Len counts UTF-16 units.
+func UTF16Len(b []byte) uint64 { return utf16Len(b) }
+
+// UTF16Offset returns the byte at which a UTF-16 unit starts.
+func UTF16Offset(b []byte, units uint64) (at int, inPair bool) { return utf16Offset(b, units) }
+
+// ReplaceSurrogates is what a TextEncoder makes of lone surrogates.
+func ReplaceSurrogates(s string) string {
+	b := []byte(s)
+	replaceSurrogates(b)
+	return string(b)
+}
+
+// CompareUTF16 compares as JavaScript compares strings.
+func CompareUTF16(a, b string) int { return compareUTF16(a, b) }
+
+// ArrayIndex reports whether a key is an array index.
+func ArrayIndex(key string) (uint32, bool) { return arrayIndex(key) }
+
+// NewObject adds members as JavaScript assigns properties.
+func NewObject(members ...Member) Object {
+	var b objectBuilder
+	for _, m := range members {
+		b.set(m.Key, m.Value)
+	}
+	return b.object()
+}
+
+// Structs counts the structs that a document holds.
+func (d *Doc) Structs() int {
+	n := 0
+	for _, s := range d.clients {
+		n += len(s.items)
+	}
+	return n
+}

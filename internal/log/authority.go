@@ -17,9 +17,11 @@ const (
 	RoleCache  Role = 4 // store and serve
 )
 
-// String returns the role's name.
+// String returns the role's name, "none" for that of somebody who is no member.
 func (r Role) String() string {
 	switch r {
+	case 0:
+		return "none"
 	case RoleOwner:
 		return "owner"
 	case RoleEditor:

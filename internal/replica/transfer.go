@@ -130,13 +130,16 @@ func check(ctx context.Context, source io.Reader) error {
 	if err != nil {
 		return err
 	}
-	for {
+	for n := 0; ; n++ {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if _, err := archive.Next(); err == io.EOF {
+		switch _, err := archive.Next(); {
+		case err == io.EOF && n == 0:
+			return fmt.Errorf("the archive is empty: %w", core.ErrInvalidArchive)
+		case err == io.EOF:
 			return nil
-		} else if err != nil {
+		case err != nil:
 			return err
 		}
 	}

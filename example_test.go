@@ -1,0 +1,111 @@
+package soma_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/soma-sdk/soma"
+)
+
+// hello is what Y.encodeStateAsUpdate returns for a document whose client, number
+// 1, has written doc.getText("text").insert(0, "Hello").
+var hello = []byte("\x01\x01\x01\x00\x04\x01\x04text\x05Hello\x00")
+
+func Example() {
+	dir, err := os.MkdirTemp("", "soma")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+
+	db, err := soma.Open(dir)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer db.Close()
+
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	space, err := db.Spaces().Create(ctx, soma.NewSpace{Name: "Notes"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	events := db.Subscribe(ctx)
+	if _, err := db.Documents().Upsert(ctx, space.ID, "page-1", hello); err != nil {
+		fmt.Println(err)
+		return
+	}
+	event := <-events
+	text, err := db.Documents().Text(ctx, event.SpaceID, event.DocumentID)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(event.Kind, event.DocumentID)
+	fmt.Println(text)
+	// Output:
+	// document-changed page-1
+	// Hello
+}
+
+// An exported space is the same space in another directory, which belongs to
+// another member here: it may read but not write.
+func ExampleSpaces_Export() {
+	root, err := os.MkdirTemp("", "soma")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(root)
+	if err := copySpace(context.Background(), root+"/mine", root+"/theirs"); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// Notes, role owner: Hello
+	// Notes, role none: Hello
+}
+
+func copySpace(ctx context.Context, from, to string) error {
+	mine, err := soma.Open(from)
+	if err != nil {
+		return err
+	}
+	defer mine.Close()
+	theirs, err := soma.Open(to)
+	if err != nil {
+		return err
+	}
+	defer theirs.Close()
+
+	space, err := mine.Spaces().Create(ctx, soma.NewSpace{Name: "Notes"})
+	if err != nil {
+		return err
+	}
+	if _, err := mine.Documents().Upsert(ctx, space.ID, "page-1", hello); err != nil {
+		return err
+	}
+	var archive bytes.Buffer // or a file, or a connection
+	if err := mine.Spaces().Export(ctx, space.ID, &archive); err != nil {
+		return err
+	}
+	if err := theirs.Spaces().Import(ctx, &archive); err != nil {
+		return err
+	}
+	for _, db := range []*soma.DB{mine, theirs} {
+		space, err := db.Spaces().Get(ctx, space.ID)
+		if err != nil {
+			return err
+		}
+		text, err := db.Documents().Text(ctx, space.ID, "page-1")
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s, role %v: %s\n", space.Name, space.Role, text)
+	}
+	return nil
+}

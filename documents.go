@@ -68,6 +68,9 @@ func WithSource(source EventSource) WriteOption {
 func sourceOf(opts []WriteOption) (EventSource, error) {
 	o := writeOptions{source: SourceRenderer}
 	for _, opt := range opts {
+		if opt == nil {
+			return "", fmt.Errorf("nil option: %w", ErrInvalidOption)
+		}
 		opt(&o)
 	}
 	if o.source != SourceRenderer && o.source != SourceDaemon {
@@ -87,7 +90,8 @@ func sourceOf(opts []WriteOption) (EventSource, error) {
 // result, so an error of ctx means that nothing was stored. The slice is not kept.
 //
 // Errors: ErrInvalidUpdate, ErrTooLarge (MaxUpdateBytes, or one value that does not
-// fit into an entry), ErrNotFound for an unknown space, ErrForbidden, ErrInvalidID.
+// fit into an entry), ErrNotFound for an unknown space, ErrForbidden, ErrInvalidID,
+// ErrInvalidOption.
 func (d Documents) Upsert(ctx context.Context, space SpaceID, id DocumentID, update []byte, opts ...WriteOption) (Revision, error) {
 	source, err := d.beginWrite(space, id, opts)
 	if err != nil {
@@ -228,7 +232,7 @@ func (d Documents) page(ctx context.Context, space SpaceID, after DocumentID) ([
 // Delete hides a document. Any update of it, made at the same time elsewhere or
 // later, brings it back, so nothing that somebody wrote is lost to a delete; the
 // signed history stays. Errors: ErrNotFound for an unknown or deleted document,
-// ErrForbidden, ErrInvalidID.
+// ErrForbidden, ErrInvalidID, ErrInvalidOption.
 func (d Documents) Delete(ctx context.Context, space SpaceID, id DocumentID, opts ...WriteOption) error {
 	source, err := d.beginWrite(space, id, opts)
 	if err != nil {

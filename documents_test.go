@@ -130,7 +130,7 @@ func TestUpsertAgreesWithYjs(t *testing.T) {
 	space := newSpace(t, db, "yjs")
 	docs := db.Documents()
 	var asked, waiting atomic.Int64
-	beside(fixtures(t, 3), func(s *yjstest.Session) {
+	beside(fixtures(t, 5), func(s *yjstest.Session) {
 		for _, run := range s.Runs {
 			if run.Declared {
 				continue // the same updates in another order; stores declare nothing
@@ -178,7 +178,7 @@ func TestUpsertAgreesWithYjs(t *testing.T) {
 			}
 		}
 	})
-	if asked.Load() < 500 || waiting.Load() < 50 {
+	if asked.Load() < 300 || waiting.Load() < 30 {
 		t.Errorf("compared %d states, %d of them waiting: the test tests nothing", asked.Load(), waiting.Load())
 	}
 }
@@ -193,7 +193,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 	dir := t.TempDir()
 	db := somatest.OpenDir(t, dir, soma.WithRelaxedDurability())
 	space := newSpace(t, db, "orders")
-	all := fixtures(t, 2)
+	all := fixtures(t, 5)
 	beside(all, func(s *yjstest.Session) {
 		rng := rand.New(rand.NewPCG(seed, uint64(s.Seed)))
 		other, err := yjs.Load(yjs.Options{}) // a replica that hands over its full state now and then
@@ -634,6 +634,9 @@ func TestUnknownSpaceAndDocument(t *testing.T) {
 		}
 	}
 	space := newSpace(t, db, "here")
+	if _, err := db.Spaces().Get(t.Context(), "no space ID at all"); !errors.Is(err, soma.ErrNotFound) {
+		t.Errorf("Get of what is no space ID = %v, want ErrNotFound", err)
+	}
 	docs := db.Documents()
 	_, get := docs.Get(t.Context(), space, "none")
 	_, diff := docs.Diff(t.Context(), space, "none", nil)
@@ -753,8 +756,8 @@ func TestDelete(t *testing.T) {
 						t.Errorf("%s of a deleted document = %v, want ErrNotFound", call, err)
 					}
 				}
-				for info := range docs.List(t.Context(), space) {
-					t.Errorf("List yields the deleted %+v", info)
+				for info, err := range docs.List(t.Context(), space) {
+					t.Errorf("List yields the deleted %+v, %v", info, err)
 				}
 				rev := upsert(t, db, space, "doc", restore.update)
 				if rev.UpdatedAtMs <= first.UpdatedAtMs {
@@ -913,14 +916,14 @@ func TestLargeUpdates(t *testing.T) {
 	dir := t.TempDir()
 	db := somatest.OpenDir(t, dir)
 	space := newSpace(t, db, "large")
-	long := strings.Repeat("0123456789abcde\u00e9\U0001f642", 150_000) // over 3 MiB: four entries
+	long := strings.Repeat("0123456789abcde\u00e9\U0001f642", 110_000) // over 2 MiB: three entries
 	upsert(t, db, space, "text", somatest.Typed(1, 0, long))
 	half := make([]byte, 512<<10)
 	rng := rand.New(rand.NewPCG(1, 1))
 	for i := range half {
 		half[i] = byte(rng.Uint32())
 	}
-	for i := range 5 {
+	for i := range 3 {
 		upsert(t, db, space, "values", somatest.Binary(1, uint64(i), half))
 	}
 	state := get(t, db, space, "values").Update

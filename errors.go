@@ -40,8 +40,8 @@ var (
 
 // Errors about arguments. Nothing was stored.
 var (
-	// ErrInvalidID says that an ID is not printable UTF-8 of 1 to MaxIDBytes bytes, or
-	// that a space ID is no space ID.
+	// ErrInvalidID says that an ID is not printable UTF-8 of 1 to MaxIDBytes bytes. A
+	// space ID that no library made is ErrNotFound.
 	ErrInvalidID = core.ErrInvalidID
 	// ErrInvalidName says that a space's name is empty, longer than MaxSpaceNameBytes,
 	// no UTF-8, or has a control character or line separator.

@@ -285,7 +285,7 @@ func TestForgedArchives(t *testing.T) {
 	r.wantNothing(t, "archives without their genesis")
 
 	rng := rand.New(rand.NewPCG(seed, 0))
-	for range 60 {
+	for range 25 {
 		all := slices.Clone(good)
 		i := rng.IntN(len(all))
 		e := &all[i]

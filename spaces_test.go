@@ -195,6 +195,9 @@ func TestEvents(t *testing.T) {
 	if _, err := db.Documents().Upsert(ctx, space, "doc", somatest.Typed(9, 0, "x"), soma.WithSource("bot")); !errors.Is(err, soma.ErrInvalidOption) {
 		t.Errorf("Upsert WithSource(%q) = %v, want ErrInvalidOption", "bot", err)
 	}
+	if _, err := db.Documents().Upsert(ctx, space, "doc", somatest.Typed(9, 0, "x"), nil); !errors.Is(err, soma.ErrInvalidOption) {
+		t.Errorf("Upsert with a nil option = %v, want ErrInvalidOption", err)
+	}
 	if err := db.Documents().Delete(ctx, space, "doc", soma.WithSource("")); !errors.Is(err, soma.ErrInvalidOption) {
 		t.Errorf("Delete WithSource(%q) = %v, want ErrInvalidOption", "", err)
 	}
@@ -334,7 +337,7 @@ func TestEventsEnd(t *testing.T) {
 // are the same.
 func TestTwoDevicesConverge(t *testing.T) {
 	t.Parallel()
-	for _, seed := range []uint64{1, 2, 3, 4, 5, 6} {
+	for _, seed := range []uint64{1, 2, 3, 4} {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
 			converge(t, seed)
@@ -412,7 +415,7 @@ func converge(t *testing.T, seed uint64) {
 			}
 		}
 	}
-	for round := range 5 {
+	for round := range 4 {
 		steps(60)
 		exchange()
 		wantEqual(t, fmt.Sprint("round ", round), devices, space, docs)

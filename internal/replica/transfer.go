@@ -135,9 +135,9 @@ func check(ctx context.Context, source io.Reader) error {
 			return err
 		}
 		switch _, err := archive.Next(); {
-		case err == io.EOF && n == 0:
+		case errors.Is(err, io.EOF) && n == 0:
 			return fmt.Errorf("the archive is empty: %w", core.ErrInvalidArchive)
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err
@@ -178,7 +178,7 @@ func readBatch(archive *log.ArchiveReader) ([]core.Entry, error) {
 	var batch []core.Entry
 	for size := 0; len(batch) < batchEntries && size < batchBytes; {
 		raw, err := archive.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

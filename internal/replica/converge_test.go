@@ -50,7 +50,7 @@ func quarrel(t testing.TB, r *rand.Rand) (a, b *site, space core.SpaceID) {
 		docs[i] = fixtures(t)[r.IntN(len(fixtures(t)))]
 	}
 	next := make([]int, len(docs))
-	for step := range 70 {
+	for step := range 50 {
 		s, other := sites[step%2], sites[1-step%2]
 		if r.IntN(4) == 0 {
 			s, other = other, s

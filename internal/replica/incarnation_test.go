@@ -39,15 +39,21 @@ func copyFile(t testing.TB, from, to string) {
 func copyOf(s *site) *site {
 	s.t.Helper()
 	opts := s.opts
-	opts.dir, opts.id, opts.clock, opts.faults = s.t.TempDir(), &s.id, newClock(), nil
-	files, err := os.ReadDir(s.dir)
+	opts.dir, opts.id, opts.clock, opts.faults = copyDir(s.t, s.dir), &s.id, newClock(), nil
+	return openSite(s.t, opts)
+}
+
+func copyDir(t testing.TB, dir string) string {
+	t.Helper()
+	to := t.TempDir()
+	files, err := os.ReadDir(dir)
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
 	for _, f := range files {
-		copyFile(s.t, filepath.Join(s.dir, f.Name()), filepath.Join(opts.dir, f.Name()))
+		copyFile(t, filepath.Join(dir, f.Name()), filepath.Join(to, f.Name()))
 	}
-	return openSite(s.t, opts)
+	return to
 }
 
 func TestIncarnationIsKept(t *testing.T) {

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -90,7 +91,7 @@ func Open(ctx context.Context, c Config) (*Replica, error) {
 	r.compactor = newCompactor(r)
 	if err := r.Seal(ctx); err != nil {
 		stop()
-		return nil, fmt.Errorf("seal the tail of the last run: %w", err)
+		return nil, errors.Join(fmt.Errorf("seal the tail of the last run: %w", err), self.state.Close())
 	}
 	r.done.Go(func() { r.sealer.run(background) })
 	r.done.Go(func() { r.compactor.run(background) })

@@ -105,7 +105,8 @@ func sweepImports(dir string) error {
 // truncated one stores nothing: core.ErrInvalidArchive. If ctx ends or the disk
 // fails later, what was taken in stays, whole entries with their past, and the
 // same import can be made again. An entry that breaks a rule fails the import
-// with core.ErrInvalidEntry, after all others were taken in.
+// with core.ErrInvalidEntry, after all others were taken in; so does one that came
+// too long before its past to wait for it, with core.ErrInvalidArchive.
 func (r *Replica) Import(ctx context.Context, source io.Reader) error {
 	spool, err := os.CreateTemp(r.dir, importPattern)
 	if err != nil {
@@ -167,8 +168,12 @@ func (r *Replica) importFrom(ctx context.Context, source io.Reader) error {
 			return err
 		}
 		for _, o := range outcomes {
-			if o.Status == Rejected && refused == nil {
+			switch {
+			case refused != nil:
+			case o.Status == Rejected:
 				refused = o.Err
+			case o.Status == Dropped:
+				refused = fmt.Errorf("the archive is not in causal order: %w: %w", core.ErrInvalidArchive, o.Err)
 			}
 		}
 	}

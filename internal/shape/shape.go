@@ -87,14 +87,22 @@ func (l *lines) value(v any, depth int) {
 		entries := t.Entries()
 		slices.SortFunc(entries, func(a, b yjs.Member) int { return strings.Compare(a.Key, b.Key) })
 		for _, m := range entries {
-			l.value(m.Value, depth+1)
-			l.end()
+			l.line(m.Value, depth+1)
 		}
 	default:
 		for _, v := range t.Values() {
-			l.value(v, depth+1)
-			l.end()
+			l.line(v, depth+1)
 		}
+	}
+}
+
+// line writes a value and ends its line, if it has text: maps in a line of text
+// often only describe it.
+func (l *lines) line(v any, depth int) {
+	before := l.b.Len()
+	l.value(v, depth)
+	if l.b.Len() > before {
+		l.end()
 	}
 }
 
@@ -122,13 +130,16 @@ func (l *lines) xmlText(t *yjs.Type, depth int) {
 }
 
 // children writes the children of an XML node. Beside text an element is in the
-// line, such as a mention; among elements it is a block.
+// line, such as a mention; among elements it is a block. A root of nothing but
+// texts is an XML text of blocks that nobody declared as one.
 func (l *lines) children(t *yjs.Type, depth int) {
 	values := t.Values()
-	inline := slices.ContainsFunc(values, func(v any) bool {
+	isText := func(v any) bool {
 		c, ok := v.(*yjs.Type)
 		return ok && c.Kind() == yjs.KindXMLText
-	})
+	}
+	isElse := func(v any) bool { return !isText(v) }
+	inline := slices.ContainsFunc(values, isText) && (depth > 0 || slices.ContainsFunc(values, isElse))
 	for _, v := range values {
 		c, ok := v.(*yjs.Type)
 		if !ok {

@@ -348,15 +348,18 @@ func TestPending(t *testing.T) {
 		{bang, "", true},
 		{somatest.Deletion(5, 0, 1), "", true},
 		{hello, "ello", true},
-		{bang, "ello", true},
+		{somatest.Typed(5, 11, "!"), "ello", true},
 		{world, "ello world!", false},
 		{somatest.Deletion(5, 12, 1), "ello world!", true},
 		{somatest.Typed(5, 12, "??"), "ello world!?", false},
 	}
 	var given [][]byte
 	for i, step := range steps {
-		upsert(t, db, space, "doc", step.update)
+		rev := upsert(t, db, space, "doc", step.update)
 		given = append(given, step.update)
+		if again := upsert(t, db, space, "doc", step.update); again.UpdatedAtMs != rev.UpdatedAtMs {
+			t.Errorf("step %d again: Upsert = %+v, want no change from %+v", i, again, rev)
+		}
 		if i%2 == 1 { // what waits is on disk as well
 			mustClose(t, db)
 			db = somatest.OpenDir(t, dir)
@@ -1060,8 +1063,14 @@ func TestSlicesAreNotShared(t *testing.T) {
 		given := bytes.Clone(u)
 		rev := upsert(t, db, space, "doc", given)
 		scribble(given)
-		scribble(rev.StateVector)
-		scribble(rev.Epoch)
+		for range 2 {
+			if wantSV := []byte{1, 1, 5}; !bytes.Equal(rev.StateVector, wantSV) {
+				t.Errorf("Upsert.StateVector = %x, want %x", rev.StateVector, wantSV)
+			}
+			scribble(rev.StateVector)
+			scribble(rev.Epoch)
+			rev = upsert(t, db, space, "doc", []byte{0, 0})
+		}
 	}
 	for range 2 {
 		d := get(t, db, space, "doc")

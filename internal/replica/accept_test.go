@@ -251,8 +251,7 @@ func TestParkingIsBounded(t *testing.T) {
 		if statuses[o.Status]++; o.Status == replica.Waiting {
 			parked = e
 		}
-		var waiting *log.WaitingError
-		if !errors.As(o.Err, &waiting) {
+		if _, ok := errors.AsType[*log.WaitingError](o.Err); !ok {
 			t.Errorf("Err = %v, want a WaitingError", o.Err)
 		}
 	}

@@ -175,7 +175,7 @@ func TestLocalDelete(t *testing.T) {
 	b.wantText(space, "doc", "text!")
 
 	// A delete here and an update there, at the same time.
-	s.remove(space, "doc")
+	s.remove(space)
 	b.upsert(space, "doc", insert(2, 0, "not so fast "))
 	exchange(s, b, space)
 	for name, x := range map[string]*site{"deleting": s, "writing": b} {
@@ -194,7 +194,7 @@ func TestUpdateInTheTailBeatsARemoteDelete(t *testing.T) {
 	s.upsert(space, "doc", insert(1, 0, "a"))
 	b := s.second(space)
 	s.upsert(space, "doc", insert(1, 1, "b"))
-	b.remove(space, "doc")
+	b.remove(space)
 	s.pull(b, space)
 	s.wantText(space, "doc", "ab")
 	exchange(s, b, space)

@@ -17,12 +17,12 @@ import (
 	"github.com/soma-sdk/soma/internal/replica"
 )
 
-// sealed returns the updates of a document in its log, each as one entry holds it.
-func (s *site) sealed(space core.SpaceID, doc string) (updates [][]byte) {
+// sealed returns the updates of the document "doc" that are in the log.
+func (s *site) sealed(space core.SpaceID) (updates [][]byte) {
 	s.t.Helper()
 	for _, e := range s.decoded(space) {
 		for _, op := range e.Ops {
-			if u, ok := op.Body.(log.DocUpdate); ok && u.Doc == doc {
+			if u, ok := op.Body.(log.DocUpdate); ok && u.Doc == "doc" {
 				updates = append(updates, u.Update)
 			}
 		}
@@ -56,7 +56,7 @@ func TestTyping(t *testing.T) {
 			if relaxed { // the caller does not wait for the disk, and no entry is made without it
 				want = 0
 			}
-			if got := len(s.sealed(space, "doc")); got != want {
+			if got := len(s.sealed(space)); got != want {
 				t.Errorf("relaxed %v: the first key made %d entries, want %d", relaxed, got, want)
 			}
 			for i := uint64(1); i < keys; i++ {
@@ -64,7 +64,7 @@ func TestTyping(t *testing.T) {
 				s.upsert(space, "doc", insert(1, i, text[i:i+1]))
 			}
 			synctest.Wait()
-			if got := len(s.sealed(space, "doc")); got < want+11 || got > want+12 {
+			if got := len(s.sealed(space)); got < want+11 || got > want+12 {
 				t.Errorf("relaxed %v: a minute of typing made %d entries, want about 12", relaxed, got)
 			}
 			time.Sleep(replica.DefaultEvery)
@@ -72,7 +72,7 @@ func TestTyping(t *testing.T) {
 			if got := s.record(space, "doc").TailCount; got != 0 {
 				t.Errorf("relaxed %v: %d updates still in the tail", relaxed, got)
 			}
-			updates := s.sealed(space, "doc")
+			updates := s.sealed(space)
 			if size, most := sum(updates), int64(keys+20*len(updates)); size > most {
 				t.Errorf("relaxed %v: %d keys are %d bytes in the log, want at most %d", relaxed, keys, size, most)
 			}
@@ -81,7 +81,7 @@ func TestTyping(t *testing.T) {
 			// Quiet again: the next key does not wait.
 			time.Sleep(2 * replica.DefaultQuiet)
 			s.upsert(space, "doc", insert(1, keys, "."))
-			if got := len(s.sealed(space, "doc")) - len(updates); got != want {
+			if got := len(s.sealed(space)) - len(updates); got != want {
 				t.Errorf("relaxed %v: the first key after a pause made %d entries, want %d", relaxed, got, want)
 			}
 		})
@@ -114,7 +114,7 @@ func TestTailIsBounded(t *testing.T) {
 	s := openSite(t, siteOptions{})
 	space := s.create("space")
 	s.upsert(space, "doc", insert(1, 0, "a"))
-	clock, before := uint64(1), len(s.sealed(space, "doc"))
+	clock, before := uint64(1), len(s.sealed(space))
 	for range 200 {
 		s.upsert(space, "doc", insert(1, clock, strings.Repeat("x", 1000)))
 		clock += 1000
@@ -122,7 +122,7 @@ func TestTailIsBounded(t *testing.T) {
 			t.Fatalf("the tail has %d bytes", d.TailBytes)
 		}
 	}
-	if got := len(s.sealed(space, "doc")) - before; got != 3 {
+	if got := len(s.sealed(space)) - before; got != 3 {
 		t.Errorf("200,000 bytes made %d entries, want 3", got)
 	}
 	// One update of that size does not go to the tail at all.
@@ -161,7 +161,7 @@ func TestSealingOrder(t *testing.T) {
 				s.t.Errorf("the archive ends with %+v, %v, want the tail", e, err)
 			}
 		}},
-		{"Delete", func(s *site, space core.SpaceID) { s.remove(space, "doc") }},
+		{"Delete", func(s *site, space core.SpaceID) { s.remove(space) }},
 		{"a remote entry", func(s *site, space core.SpaceID) {
 			w := newAuthor(s.t, s.id.Key(), space, 1)
 			remote := w.write(nil, update("remote", insert(9, 0, "r")))
@@ -187,11 +187,11 @@ func TestSealingOrder(t *testing.T) {
 			s.upsert(space, "doc", insert(1, 0, "a"))
 			s.upsert(space, "doc", insert(1, 1, "b"))
 			s.upsert(space, "doc", insert(1, 2, "c"))
-			if got := len(s.sealed(space, "doc")); got != 1 {
+			if got := len(s.sealed(space)); got != 1 {
 				t.Fatalf("%d entries before, want 1", got)
 			}
 			c.do(s, space)
-			if got := s.sealed(space, "doc"); len(got) < 2 || !bytes.Equal(got[1], insert(1, 1, "bc")) {
+			if got := s.sealed(space); len(got) < 2 || !bytes.Equal(got[1], insert(1, 1, "bc")) {
 				t.Errorf("sealed = %x, want one run for b and c", got)
 			}
 			if got := s.record(space, "doc").TailCount; got != 0 {
@@ -214,7 +214,7 @@ func TestTailOfTheLastRun(t *testing.T) {
 			s.close()
 		}
 		s = s.reopen()
-		if got := len(s.sealed(space, "doc")); got != 2 {
+		if got := len(s.sealed(space)); got != 2 {
 			t.Errorf("crash %v: %d entries after opening again, want 2", crash, got)
 		}
 		if d := s.record(space, "doc"); d.TailCount != 0 || d.TailBytes != 0 {
@@ -329,7 +329,7 @@ func TestExportWaitsForTheDisk(t *testing.T) {
 	s.seal()
 	for name, write := range map[string]func(){
 		"rename":    func() { s.rename(space, "other") },
-		"delete":    func() { s.remove(space, "doc") },
+		"delete":    func() { s.remove(space) },
 		"full tail": func() { s.upsert(space, "big", insert(1, 0, strings.Repeat("x", replica.MaxTailBytes))) },
 	} {
 		write()

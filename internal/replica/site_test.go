@@ -180,10 +180,11 @@ func (s *site) upsert(space core.SpaceID, doc string, update []byte) replica.Rev
 	return rev
 }
 
-func (s *site) remove(space core.SpaceID, doc string) {
+// remove deletes the document "doc".
+func (s *site) remove(space core.SpaceID) {
 	s.t.Helper()
-	if err := s.Delete(s.ctx(), space, doc, events.SourceRenderer); err != nil {
-		s.t.Fatalf("Delete(%q) = %v", doc, err)
+	if err := s.Delete(s.ctx(), space, "doc", events.SourceRenderer); err != nil {
+		s.t.Fatalf("Delete = %v", err)
 	}
 }
 

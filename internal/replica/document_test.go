@@ -376,6 +376,36 @@ func TestCompactionBesideWrites(t *testing.T) {
 	s.verify()
 }
 
+// TestReadersOfABusyDocument reads after every remote update, as a host does that
+// hears of each: compacting every time would write the document every time.
+func TestReadersOfABusyDocument(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := openSite(t, siteOptions{now: time.Now})
+		space := s.create("space")
+		w := newAuthor(t, s.id.Key(), space, 1)
+		const size = 100 << 10
+		s.wantStatus(space, replica.Accepted, w.write(nil, update("doc", insert(1, 0, strings.Repeat("x", size)))).Raw)
+		for n := range uint64(20) {
+			s.wantStatus(space, replica.Accepted, w.write(nil, update("doc", insert(1, size+n, "y"))).Raw)
+			if _, err := s.Get(s.ctx(), space, "doc"); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if got := s.record(space, "doc").ThroughN; got != 0 {
+				t.Fatalf("after update %d: the snapshot covers %d ops, want no snapshot yet", n, got)
+			}
+			time.Sleep(5 * replica.DefaultQuiet)
+		}
+		if _, err := s.Get(s.ctx(), space, "doc"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := s.record(space, "doc"); got.ThroughN != got.LastN {
+			t.Errorf("after a pause: the snapshot covers %d of %d ops", got.ThroughN, got.LastN)
+		}
+	})
+}
+
 // TestReadingStaysCheap writes ten thousand times and counts what a read takes.
 func TestReadingStaysCheap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

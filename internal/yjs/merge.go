@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"container/heap"
+	"errors"
 	"slices"
 	"sort"
 )
@@ -40,10 +41,37 @@ func merge(updates [][]byte, rule tieRule) ([]byte, error) {
 	}
 	var w structWriter
 	ds, err := mergeTo(&w, updates, rule)
+	if errors.Is(err, errUnsorted) {
+		if updates, err = sortSections(updates); err != nil {
+			return nil, err
+		}
+		w = structWriter{}
+		ds, err = mergeTo(&w, updates, rule)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return w.finish(ds), nil
+}
+
+// errUnsorted is returned by mergeTo for an update whose clients are not in
+// descending order. yjs, which writes none, loses content of such updates when it
+// merges them.
+var errUnsorted = errors.New("yjs: clients are not in descending order")
+
+// sortSections writes anew the updates that are not in order.
+func sortSections(updates [][]byte) ([][]byte, error) {
+	sorted := slices.Clone(updates)
+	for i, update := range updates {
+		u, err := parseOwned(update)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.IsSortedFunc(u.sections, compareSections) {
+			sorted[i] = u.Encode()
+		}
+	}
+	return sorted, nil
 }
 
 // union is Union without encoding the result, for updates that may be kept.
@@ -54,6 +82,13 @@ func union(updates [][]byte) (*Update, error) {
 	u := &Update{}
 	var err error
 	u.deletes, err = mergeTo(u, updates, contentFirst)
+	if errors.Is(err, errUnsorted) {
+		if updates, err = sortSections(updates); err != nil {
+			return nil, err
+		}
+		u = &Update{}
+		u.deletes, err = mergeTo(u, updates, contentFirst)
+	}
 	return u, err
 }
 
@@ -86,6 +121,9 @@ func mergeTo(sink structSink, updates [][]byte, rule tieRule) (*deleteSet, error
 		m.deletesInto(ds)
 		if err := m.done(); err != nil {
 			return nil, err
+		}
+		if m.seen != nil {
+			return nil, errUnsorted
 		}
 	}
 	ds.normalize()

@@ -104,6 +104,14 @@ func (c *anyContent) write(w *writer, length, offset uint64) {
 	}
 }
 
+func (c *anyContent) writeValue(w *writer, at uint64) bool {
+	if at >= uint64(len(c.values)) {
+		return false
+	}
+	w.value(c.values[at])
+	return true
+}
+
 func (c *anyContent) split(_, offset uint64) content {
 	right := c.values[offset:]
 	c.values = c.values[:offset:offset]
@@ -122,13 +130,21 @@ func (*jsonContent) countable() bool { return true }
 
 func (c *jsonContent) write(w *writer, length, offset uint64) {
 	w.uint(length - offset)
-	for _, v := range c.values[offset:] {
-		if _, ok := v.(Undefined); ok {
-			w.string("undefined")
-		} else {
-			w.bytes(appendJSON(nil, v))
-		}
+	for at := range c.values[offset:] {
+		c.writeValue(w, offset+uint64(at))
 	}
+}
+
+func (c *jsonContent) writeValue(w *writer, at uint64) bool {
+	if at >= uint64(len(c.values)) {
+		return false
+	}
+	if v := c.values[at]; isUndefined(v) {
+		w.string("undefined")
+	} else {
+		w.bytes(appendJSON(nil, v))
+	}
+	return true
 }
 
 func (c *jsonContent) split(_, offset uint64) content {

@@ -3,6 +3,7 @@ package yjs
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // MaxDepth bounds the nesting of shared types that reading follows. Merging has
@@ -177,12 +178,12 @@ func (t *Type) Text() string {
 // Delta returns a text with its formats and embeds (https://quilljs.com/docs/delta).
 func (t *Type) Delta() []Insert {
 	var delta []Insert
-	var now attributes
+	var now formats
 	var text []byte
 	flush := func() {
 		if len(text) > 0 {
 			delta = append(delta, Insert{string(text), now.object()})
-			text = nil
+			text = text[:0]
 		}
 	}
 	t.visible(func(it *item) {
@@ -191,7 +192,7 @@ func (t *Type) Delta() []Insert {
 			text = append(text, c.text...)
 		case *formatContent:
 			flush()
-			now = now.apply(c.key, c)
+			now.apply(c)
 		case *embedContent:
 			flush()
 			delta = append(delta, Insert{c.value, now.object()})
@@ -204,13 +205,46 @@ func (t *Type) Delta() []Insert {
 	return delta
 }
 
-func (a attributes) object() Object {
-	if len(a) == 0 {
+// formats are the formats in force at a place, in order of first use. Unlike
+// attributes they are not copied when they change.
+type formats struct {
+	order []*formatContent // nil for those that ended
+	at    map[string]int
+}
+
+func (f *formats) apply(c *formatContent) {
+	at, known := f.at[c.key]
+	switch {
+	case known && c.value != nil:
+		f.order[at] = c
+	case known:
+		f.order[at] = nil
+		delete(f.at, c.key)
+		if len(f.order) > 2*len(f.at)+indexThreshold {
+			f.order = slices.DeleteFunc(f.order, func(c *formatContent) bool { return c == nil })
+			for at, c := range f.order {
+				f.at[c.key] = at
+			}
+		}
+	case c.value != nil:
+		if f.at == nil {
+			f.at = map[string]int{}
+		}
+		f.at[c.key] = len(f.order)
+		f.order = append(f.order, c)
+	}
+}
+
+// object returns the formats as attributes, nil for none.
+func (f *formats) object() Object {
+	if len(f.at) == 0 {
 		return nil
 	}
 	var b objectBuilder
-	for _, f := range a {
-		b.set(f.key, f.value)
+	for _, c := range f.order {
+		if c != nil {
+			b.set(c.key, c.value)
+		}
 	}
 	return b.object()
 }

@@ -1,6 +1,7 @@
 package yjs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 )
@@ -58,9 +59,13 @@ func (it *item) absorb(next *item) bool {
 	return true
 }
 
-// splitOverhead is what an update costs beside its structs: counts, the client,
-// the clock, an empty delete set, and a struct's own header when it is cut.
-const splitOverhead = 64
+// What an update costs beside its structs, at most.
+const (
+	splitOverhead = 64 // counts, the first client and clock, an empty delete set, and the header of a struct that is cut
+	sectionSize   = 24 // each further client: count, client, clock
+	gapSize       = 9  // a Skip before a struct
+	rangeSize     = 28 // a deleted range: client, count, clock, length
+)
 
 // Split cuts an update into updates of at most limit bytes each, which together
 // are the same update and can be applied in order. It cuts between structs, in
@@ -71,7 +76,10 @@ func Split(update []byte, limit int) ([][]byte, error) {
 		if err := Validate(update); err != nil {
 			return nil, err
 		}
-		return [][]byte{update}, nil
+		return [][]byte{bytes.Clone(update)}, nil
+	}
+	if limit < splitOverhead+rangeSize {
+		return nil, fmt.Errorf("split at %d bytes: %w", limit, ErrTooLarge)
 	}
 	u, err := ParseUpdate(update)
 	if err != nil {
@@ -110,16 +118,18 @@ func (s *splitter) flush() {
 	}
 }
 
-// add writes a struct, cutting it as often as needed.
+// add writes a struct, cutting it as often as needed. It never encodes more than
+// a part can hold, so that its cost is that of the parts.
 func (s *splitter) add(it *item) error {
 	if it.isSkip() {
 		return nil // the writer fills gaps
 	}
 	for {
-		var w writer
-		it.write(&w, 0)
-		if s.size+len(w.buf) <= s.limit {
-			break
+		size, fits := it.sizeWithin(s.limit - s.size - s.extra(it))
+		if fits {
+			s.size += s.extra(it) + size
+			s.w.write(it, 0)
+			return nil
 		}
 		if s.size > 0 {
 			s.flush()
@@ -127,21 +137,43 @@ func (s *splitter) add(it *item) error {
 		}
 		cut := it.cutAt(s.limit)
 		if cut == 0 {
-			return fmt.Errorf("struct of %d bytes at clock %d of client %d: %w", len(w.buf), it.id.Clock, it.id.Client, ErrTooLarge)
+			return fmt.Errorf("struct at clock %d of client %d exceeds %d bytes: %w", it.id.Clock, it.id.Client, s.limit, ErrTooLarge)
 		}
 		right := it.splitOff(cut)
-		s.write(it)
-		s.flush()
+		s.w.write(it, 0)
+		s.size = s.limit // full: it was cut to fit
 		it = right
 	}
-	s.write(it)
-	return nil
 }
 
-func (s *splitter) write(it *item) {
-	before := len(s.w.body.buf)
-	s.w.write(it, 0)
-	s.size += len(s.w.body.buf) - before
+// extra is what a struct costs beside its own bytes.
+func (s *splitter) extra(it *item) int {
+	switch {
+	case s.size == 0: // part of splitOverhead
+		return 0
+	case s.w.next.Client != it.id.Client:
+		return sectionSize
+	case s.w.next.Clock != it.id.Clock:
+		return gapSize
+	}
+	return 0
+}
+
+// sizeWithin returns how many bytes an item takes, if they are at most room.
+func (it *item) sizeWithin(room int) (size int, fits bool) {
+	switch c := it.content.(type) {
+	case *stringContent:
+		if len(c.text) > room {
+			return 0, false
+		}
+	case valueList:
+		if valuesWithin(c, room) < it.length {
+			return 0, false
+		}
+	}
+	var w writer
+	it.write(&w, 0)
+	return len(w.buf), len(w.buf) <= room
 }
 
 // cutAt returns where to cut so that the left part fits into limit bytes, 0 for
@@ -153,17 +185,32 @@ func (it *item) cutAt(limit int) uint64 {
 		if limit < 4 {
 			return 0
 		}
-		at := limit
+		at := min(limit, len(c.text)-1)
 		for c.text[at]&0xC0 == 0x80 { // between characters
 			at--
 		}
 		return utf16Len(c.text[:at])
-	case *anyContent:
-		return cutValues(c, len(c.values), limit)
-	case *jsonContent:
-		return cutValues(c, len(c.values), limit)
+	case valueList:
+		return min(valuesWithin(c, limit), it.length-1)
 	}
 	return 0
+}
+
+// valueList is a run of values.
+type valueList interface {
+	content
+	// writeValue encodes the value at an index, and reports whether there is one.
+	writeValue(w *writer, at uint64) bool
+}
+
+// valuesWithin returns how many values from the first on fit into limit bytes.
+func valuesWithin(c valueList, limit int) uint64 {
+	var w writer
+	for n := uint64(0); ; n++ {
+		if !c.writeValue(&w, n) || len(w.buf) > limit {
+			return n
+		}
+	}
 }
 
 // parentName returns the names that an item repeats when it is written.
@@ -178,25 +225,7 @@ func (it *item) parentName() string {
 	return name
 }
 
-// cutValues finds by halving how many values fit.
-func cutValues(c content, n, limit int) uint64 {
-	fits, over := 0, n
-	for over-fits > 1 {
-		mid := (fits + over) / 2
-		var whole, rest writer
-		c.write(&whole, uint64(n), 0)
-		c.write(&rest, uint64(n), uint64(mid))
-		if len(whole.buf)-len(rest.buf) <= limit {
-			fits = mid
-		} else {
-			over = mid
-		}
-	}
-	return uint64(fits)
-}
-
 func (s *splitter) addDelete(client uint64, r Range) {
-	const rangeSize = 28 // at most: client, count, clock, length
 	if s.size+rangeSize > s.limit {
 		s.flush()
 	}

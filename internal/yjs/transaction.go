@@ -151,13 +151,17 @@ func (d *Doc) mergeAround(id ID) {
 }
 
 // mergeLeft merges the struct at index i into its left neighbour, and on while
-// that works. It returns how many structs are gone.
+// that works. It returns how many structs are gone. It finds the whole run first
+// and joins from the left, because text grows at its end without being copied.
 func (d *Doc) mergeLeft(s *structs, i int) int {
 	left := i
-	for left > 0 && join(s.items[left-1], s.items[left]) {
+	for left > 0 && joins(s.items[left-1], s.items[left]) {
 		left--
 	}
 	if left < i {
+		for _, right := range s.items[left+1 : i+1] {
+			join(s.items[left], right)
+		}
 		copy(s.items[left+1:], s.items[i+1:])
 		s.truncate(len(s.items) - (i - left))
 	}
@@ -169,26 +173,32 @@ func (s *structs) truncate(n int) {
 	s.items = s.items[:n]
 }
 
-// join merges right into left if they are one run.
-func join(left, right *item) bool {
+// joins reports whether two structs, right at the clock where left ends, are one
+// run. Whether each of them is joined with its other neighbour makes no difference.
+func joins(left, right *item) bool {
 	if left.deleted() != right.deleted() {
 		return false
 	}
 	if left.content == nil || right.content == nil {
-		if left.content != nil || right.content != nil {
-			return false
-		}
-		left.length += right.length
-		return true
+		return left.content == nil && right.content == nil
 	}
 	if left.right != right || !right.follows(left) || left.content.ref() != right.content.ref() {
 		return false
 	}
-	run, ok := left.content.(runContent)
-	if !ok {
+	_, run := left.content.(runContent)
+	return run
+}
+
+// join merges right into left if they are one run.
+func join(left, right *item) bool {
+	if !joins(left, right) {
 		return false
 	}
-	run.join(right.content)
+	if left.content == nil {
+		left.length += right.length
+		return true
+	}
+	left.content.(runContent).join(right.content)
 	if right.parentSub != nil && right.parent.entries.get(*right.parentSub) == right {
 		right.parent.entries.set(right.parentSub, left)
 	}

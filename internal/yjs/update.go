@@ -2,6 +2,8 @@ package yjs
 
 import (
 	"bytes"
+	"cmp"
+	"container/heap"
 	"slices"
 	"sort"
 )
@@ -175,6 +177,9 @@ func (u *Update) write(it *item, _ uint64) {
 	if n := len(u.sections); n == 0 || u.sections[n-1].client != it.id.Client {
 		u.sections = append(u.sections, section{client: it.id.Client})
 	}
+	if it.is(flagOrigin | flagRightOrigin) {
+		it.parent, it.parentSub = nil, nil // of a cut struct: not in its encoding
+	}
 	s := &u.sections[len(u.sections)-1]
 	s.structs = append(s.structs, it)
 }
@@ -201,17 +206,10 @@ func (u *Update) Encode() []byte {
 	return w.finish(u.deletes)
 }
 
-func (u *Update) sortSections() {
-	slices.SortFunc(u.sections, func(a, b section) int {
-		switch {
-		case a.client > b.client:
-			return -1
-		case a.client < b.client:
-			return 1
-		}
-		return 0
-	})
-}
+func (u *Update) sortSections() { slices.SortFunc(u.sections, compareSections) }
+
+// compareSections orders higher clients first, as yjs writes them.
+func compareSections(a, b section) int { return cmp.Compare(b.client, a.client) }
 
 // Clients returns, without repetition, the clients that wrote the update's
 // content and those whose content it refers to or deletes.
@@ -293,36 +291,36 @@ func (u *Update) SetDeletes(deletes map[uint64][]Range) {
 }
 
 // Advance moves ends (client -> first clock that is not had) over all content of
-// the update that can be integrated on top of them, and returns what must wait: content after a gap, or with a neighbour or parent that is not had, and
-// deletions of content that is not had. nil means that nothing waits.
+// the update that can be integrated on top of them, and returns what must wait:
+// content after a gap, or with a neighbour or parent that is not had, and
+// deletions of content that is not had. nil means that nothing waits. The result
+// takes over what it holds: the update must not be used afterwards.
 func (u *Update) Advance(ends map[uint64]uint64) *Update {
 	u.Trim(func(client uint64) uint64 { return ends[client] }) // gaps must not count as had
-	type cursor struct {
-		section
-		next int
-	}
 	cursors := make([]*cursor, len(u.sections))
 	work := make([]*cursor, len(u.sections))
 	for i, s := range u.sections {
 		cursors[i] = &cursor{section: s}
 		work[i] = cursors[i]
 	}
-	blocked := map[uint64][]*cursor{} // by the client they wait for
+	blocked := map[uint64]*waiters{} // by the client they wait for
 	for len(work) > 0 {
 		c := work[len(work)-1]
 		work = work[:len(work)-1]
-		before := c.next
 		for ; c.next < len(c.structs); c.next++ {
 			it := c.structs[c.next]
 			if on, waits := it.missing(ends); waits {
-				blocked[on] = append(blocked[on], c)
+				if blocked[on.Client] == nil {
+					blocked[on.Client] = &waiters{}
+				}
+				heap.Push(blocked[on.Client], waiter{on.Clock, c})
 				break
 			}
 			ends[c.client] = it.end()
 		}
-		if c.next > before {
-			work = append(work, blocked[c.client]...)
-			delete(blocked, c.client)
+		// Only those that can go on: waking all of them each time would be quadratic.
+		for waiting := blocked[c.client]; waiting != nil && len(*waiting) > 0 && (*waiting)[0].clock < ends[c.client]; {
+			work = append(work, heap.Pop(waiting).(waiter).section)
 		}
 	}
 	rest := &Update{deletes: &deleteSet{}}
@@ -345,17 +343,37 @@ func (u *Update) Advance(ends map[uint64]uint64) *Update {
 	return rest
 }
 
-// missing returns the client whose content it waits for.
-func (it *item) missing(ends map[uint64]uint64) (client uint64, waits bool) {
+// missing returns a unit of content that it waits for.
+func (it *item) missing(ends map[uint64]uint64) (on ID, waits bool) {
 	if ends[it.id.Client] < it.id.Clock {
-		return it.id.Client, true
+		return ID{it.id.Client, it.id.Clock - 1}, true
 	}
 	it.refs(func(id ID) {
 		if id.Client != it.id.Client && ends[id.Client] <= id.Clock {
-			client, waits = id.Client, true
+			on, waits = id, true
 		}
 	})
-	return client, waits
+	return on, waits
+}
+
+// waiter is a section that cannot go on before a clock is had.
+type waiter struct {
+	clock   uint64
+	section *cursor
+}
+
+// waiters are all that wait for one client, as a heap by clock.
+type waiters []waiter
+
+func (w waiters) Len() int           { return len(w) }
+func (w waiters) Less(i, j int) bool { return w[i].clock < w[j].clock }
+func (w waiters) Swap(i, j int)      { w[i], w[j] = w[j], w[i] }
+func (w *waiters) Push(x any)        { *w = append(*w, x.(waiter)) }
+
+func (w *waiters) Pop() any {
+	last := (*w)[len(*w)-1]
+	*w = (*w)[:len(*w)-1]
+	return last
 }
 
 // Subtract drops the content that other holds too.

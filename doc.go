@@ -33,8 +33,9 @@
 //
 // A call that returned without error is on the disk: it survives a kill of the
 // process and a power failure (WithRelaxedDurability trades the latter for speed).
-// A call that returned an error stored nothing. Bad input of any kind is an error,
-// never a panic. Documents merge as yjs merges them, and a document's state depends
+// A call that returned an error stored nothing; Import alone, which may be long,
+// keeps what it had taken in, whole entries with their past. Bad input of any kind is
+// an error, never a panic. Documents merge as yjs merges them, and a document's state depends
 // only on the set of updates, not on their order.
 //
 // # Compatibility

@@ -342,11 +342,63 @@ func TestShuffledArchives(t *testing.T) {
 		rng.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
 		db := newRefuserOnce(t)
 		for part := range slices.Chunk(rest, 1+rng.IntN(len(rest))) {
-			importInto(t, db, pack(t, space, append([]core.Entry{all[0]}, part...)))
+			// A part whose past is in a later one waits, and the import says so.
+			err := db.Spaces().Import(t.Context(), bytes.NewReader(pack(t, space, append([]core.Entry{all[0]}, part...))))
+			if err != nil && !errors.Is(err, soma.ErrInvalidArchive) {
+				t.Fatalf("Import of a part = %v, want nil or ErrInvalidArchive", err)
+			}
 		}
 		wantCopy(t, db, owner, space)
 		if sum := sorted(entries(t, export(t, db, space))); !slices.Equal(sum, sorted(good)) {
 			t.Errorf("export after a shuffled import has %d entries, want the same %d", len(sum), len(good))
+		}
+	}
+}
+
+func TestImportOfAnIncompleteArchive(t *testing.T) {
+	t.Parallel()
+	owner, space, archive := sample(t)
+	good := entries(t, archive)
+	db := newRefuserOnce(t)
+	lacking := slices.Concat(good[:2], good[3:])
+	if err := db.Spaces().Import(t.Context(), bytes.NewReader(pack(t, space, lacking))); !errors.Is(err, soma.ErrInvalidArchive) {
+		t.Errorf("Import without an entry that others build upon = %v, want ErrInvalidArchive", err)
+	}
+	importInto(t, db, archive) // what waited comes out
+	wantCopy(t, db, owner, space)
+}
+
+// Close must not wait for a reader or a writer of the caller.
+func TestCloseBesideStuckTransfers(t *testing.T) {
+	t.Parallel()
+	_, space, archive := sample(t)
+	db := newRefuserOnce(t)
+	importInto(t, db, archive)
+	source, feed := io.Pipe()
+	drain, target := io.Pipe()
+	results := make(chan error, 2)
+	go func() { results <- db.Spaces().Import(context.Background(), source) }()
+	go func() {
+		results <- db.Spaces().Export(context.Background(), space, target)
+		_ = target.Close() // ends the copy below
+	}()
+	if _, err := feed.Write(archive[:20]); err != nil { // Import is reading
+		t.Fatal(err)
+	}
+	if _, err := drain.Read(make([]byte, 1)); err != nil { // Export is writing
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Errorf("Close = %v, want nil", err)
+	}
+	go func() {
+		_, _ = feed.Write(archive[20:])
+		_ = feed.Close()
+	}()
+	go func() { _, _ = io.Copy(io.Discard, drain) }()
+	for range 2 {
+		if err := <-results; err != nil && !errors.Is(err, soma.ErrClosed) {
+			t.Errorf("transfer beside Close = %v, want nil or ErrClosed", err)
 		}
 	}
 }

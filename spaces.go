@@ -112,12 +112,13 @@ func (s Spaces) Rename(ctx context.Context, id SpaceID, name string) (Space, err
 
 // Export writes everything in a space to w: signed entries, from which Import
 // makes the same space elsewhere, or brings one up to date. What is written while
-// it runs may or may not be included. Errors: ErrNotFound, ErrInvalidID, those of w.
+// it runs may or may not be included. Close does not wait for w: a running Export
+// then returns ErrClosed. Errors: ErrNotFound, ErrInvalidID, those of w.
 func (s Spaces) Export(ctx context.Context, id SpaceID, w io.Writer) error {
 	if err := s.begin(id); err != nil {
 		return err
 	}
-	defer s.db.end()
+	s.db.end() // Close must not wait for w
 	if err := s.db.replica.Export(ctx, id, w); err != nil {
 		return fmt.Errorf("export space %s: %w", id, err)
 	}
@@ -127,16 +128,28 @@ func (s Spaces) Export(ctx context.Context, id SpaceID, w io.Writer) error {
 // Import takes in an exported space. What is there already stays, so importing
 // again, or an older export, changes nothing; concurrent edits merge. It reads r
 // to its end, into a temporary file in the DB's directory, before anything is
-// stored: an archive that is damaged or cut short stores nothing.
+// stored: an archive that is damaged or cut short stores nothing. Close does not
+// wait for r. If ctx ends later, what was taken in stays, whole entries with their
+// past, and the same import can be made again.
 //
-// Errors: ErrInvalidArchive; ErrInvalidEntry for an entry that breaks a rule, after
-// the others were taken in; those of r and of ctx.
+// Errors: ErrInvalidArchive, also for an archive that lacks entries on which others
+// build, after those that can be were taken in; ErrInvalidEntry for an entry that
+// breaks a rule, after the others were taken in; ErrClosed; those of r and of ctx.
 func (s Spaces) Import(ctx context.Context, r io.Reader) error {
 	if err := s.db.begin(); err != nil {
 		return err
 	}
+	s.db.end() // Close must not wait for r
+	spool, err := s.db.replica.Spool(ctx, r)
+	if err != nil {
+		return fmt.Errorf("import space: %w", err)
+	}
+	defer spool.Discard()
+	if err := s.db.begin(); err != nil {
+		return err
+	}
 	defer s.db.end()
-	if err := s.db.replica.Import(ctx, r); err != nil {
+	if err := s.db.replica.Import(ctx, spool); err != nil {
 		return fmt.Errorf("import space: %w", err)
 	}
 	return nil

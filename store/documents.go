@@ -7,7 +7,7 @@ import (
 )
 
 const docColumns = `SELECT id, space, ident, created_by, created_at_ms, updated_at_ms, hidden, epoch,
-	last_n, through_n, op_bytes, snap_bytes, tail_count, tail_bytes, sealed_at_ms FROM doc `
+	last_n, through_n, op_bytes, snap_bytes, tail_count, tail_bytes, logged_at_ms FROM doc `
 
 // Doc implements core.View.
 func (v *view) Doc(space int64, id core.DocumentID) (core.DocRecord, error) {
@@ -60,7 +60,7 @@ func docOf(r *row) (rec core.DocRecord, creator int64) {
 	return core.DocRecord{
 		Key: r.int(0), Space: r.int(1), ID: r.text(2), CreatedAtMs: r.int(4), UpdatedAtMs: r.int(5),
 		Hidden: r.int(6) != 0, Epoch: r.blob(7), LastN: r.int(8), ThroughN: r.int(9), OpBytes: r.int(10),
-		SnapBytes: r.int(11), TailCount: r.int(12), TailBytes: r.int(13), SealedAtMs: r.int(14),
+		SnapBytes: r.int(11), TailCount: r.int(12), TailBytes: r.int(13), LoggedAtMs: r.int(14),
 	}, r.int(3)
 }
 
@@ -73,16 +73,16 @@ func (t *tx) PutDoc(rec *core.DocRecord) error {
 	}
 	if rec.Key == 0 {
 		rec.Key, err = t.c.insert(`INSERT INTO doc (space, ident, created_by, created_at_ms, updated_at_ms, hidden, epoch,
-			last_n, through_n, op_bytes, snap_bytes, tail_count, tail_bytes, sealed_at_ms)
+			last_n, through_n, op_bytes, snap_bytes, tail_count, tail_bytes, logged_at_ms)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			rec.Space, rec.ID, peerRef(creator), rec.CreatedAtMs, rec.UpdatedAtMs, rec.Hidden, rec.Epoch,
-			rec.LastN, rec.ThroughN, rec.OpBytes, rec.SnapBytes, rec.TailCount, rec.TailBytes, rec.SealedAtMs)
+			rec.LastN, rec.ThroughN, rec.OpBytes, rec.SnapBytes, rec.TailCount, rec.TailBytes, rec.LoggedAtMs)
 		return wrap("create document "+rec.ID, err)
 	}
 	n, err := t.c.exec(`UPDATE doc SET created_by = ?, created_at_ms = ?, updated_at_ms = ?, hidden = ?, epoch = ?,
-		last_n = ?, through_n = ?, op_bytes = ?, snap_bytes = ?, tail_count = ?, tail_bytes = ?, sealed_at_ms = ? WHERE id = ?`,
+		last_n = ?, through_n = ?, op_bytes = ?, snap_bytes = ?, tail_count = ?, tail_bytes = ?, logged_at_ms = ? WHERE id = ?`,
 		peerRef(creator), rec.CreatedAtMs, rec.UpdatedAtMs, rec.Hidden, rec.Epoch,
-		rec.LastN, rec.ThroughN, rec.OpBytes, rec.SnapBytes, rec.TailCount, rec.TailBytes, rec.SealedAtMs, rec.Key)
+		rec.LastN, rec.ThroughN, rec.OpBytes, rec.SnapBytes, rec.TailCount, rec.TailBytes, rec.LoggedAtMs, rec.Key)
 	if err == nil && n == 0 {
 		err = core.ErrNotFound
 	}

@@ -130,7 +130,7 @@ CREATE TABLE doc (
 	snap_bytes    INTEGER NOT NULL,
 	tail_count    INTEGER NOT NULL,
 	tail_bytes    INTEGER NOT NULL,
-	sealed_at_ms  INTEGER NOT NULL,
+	logged_at_ms  INTEGER NOT NULL,
 	UNIQUE (space, ident)
 ) STRICT;
 

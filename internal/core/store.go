@@ -242,7 +242,7 @@ type DocRecord struct {
 	SnapBytes   int64 // size of the snapshot
 	TailCount   int64
 	TailBytes   int64
-	SealedAtMs  int64 // when the tail was last sealed
+	LoggedAtMs  int64 // when an op last came into the log, own or of others
 }
 
 // DocClient is a row of table doc_client: what a document holds of one Yjs client.

@@ -110,9 +110,16 @@ func (r *Replica) accept(ctx context.Context, space core.SpaceID, arrivals []arr
 		if err != nil {
 			return err
 		}
-		// Own ops get their place in the log before what they did not know of.
-		if err := w.sealAll(s); err != nil {
+		// Own ops get their place in the log before what they did not know of. What is
+		// known or refused is no reason to seal.
+		fresh, err := w.anyFresh(s, arrivals)
+		if err != nil {
 			return err
+		}
+		if fresh {
+			if err := w.sealAll(s); err != nil {
+				return err
+			}
 		}
 		for i := range arrivals {
 			if outcomes[i], err = w.take(s, &arrivals[i]); err != nil {
@@ -122,6 +129,23 @@ func (r *Replica) accept(ctx context.Context, space core.SpaceID, arrivals []arr
 		return nil
 	})
 	return outcomes, err
+}
+
+// anyFresh reports whether one of the arrivals may be new.
+func (w *work) anyFresh(space *core.SpaceRecord, arrivals []arrival) (bool, error) {
+	for _, a := range arrivals {
+		if a.err != nil {
+			continue
+		}
+		_, err := w.EntryHeader(space.Key, a.entry.Hash)
+		if errors.Is(err, core.ErrNotFound) {
+			return true, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return false, nil
 }
 
 // spaceFor returns the space that arrivals are for, founding it if it may.

@@ -143,7 +143,7 @@ func TestUnknownContentOps(t *testing.T) {
 		t.Fatalf("Export = %v", err)
 	}
 	b := openSite(t, siteOptions{})
-	if err := b.Import(b.ctx(), &stream); err != nil {
+	if err := b.importFrom(&stream); err != nil {
 		t.Fatalf("Import = %v", err)
 	}
 	if got, want := b.entries(space), a.entries(space); !slices.EqualFunc(got, want, sameEntry) {

@@ -72,7 +72,7 @@ func acts(from *site, space core.SpaceID) []act {
 			return err
 		}},
 		{"import", false, func(s *site, space core.SpaceID) error {
-			return s.Import(s.ctx(), archive(s.t, space, s.entries(space)...))
+			return s.importFrom(archive(s.t, space, s.entries(space)...))
 		}},
 		// Comes last, since everything after it would have to be checked with it.
 		{"split update", false, upsert("large", insert(3, 0, strings.Repeat("y", 1<<20)))},
@@ -256,7 +256,7 @@ func TestImportIsWholeOrNothing(t *testing.T) {
 	whole := archive(t, space, a.entries(space)...).Bytes()
 	b := openSite(t, siteOptions{})
 	for n := range len(whole) {
-		if err := b.Import(b.ctx(), bytes.NewReader(whole[:n])); !errors.Is(err, core.ErrInvalidArchive) {
+		if err := b.importFrom(bytes.NewReader(whole[:n])); !errors.Is(err, core.ErrInvalidArchive) {
 			t.Fatalf("Import(first %d bytes) = %v, want ErrInvalidArchive", n, err)
 		}
 	}
@@ -264,11 +264,11 @@ func TestImportIsWholeOrNothing(t *testing.T) {
 		t.Errorf("Spaces = %v, %v, want none", spaces, err)
 	}
 	entries := a.entries(space)
-	if err := b.Import(b.ctx(), archive(t, space, entries[1:]...)); !errors.Is(err, core.ErrInvalidArchive) {
+	if err := b.importFrom(archive(t, space, entries[1:]...)); !errors.Is(err, core.ErrInvalidArchive) {
 		t.Errorf("Import(no genesis) = %v, want ErrInvalidArchive", err)
 	}
 	for range 2 { // again changes nothing
-		if err := b.Import(b.ctx(), bytes.NewReader(whole)); err != nil {
+		if err := b.importFrom(bytes.NewReader(whole)); err != nil {
 			t.Fatalf("Import = %v", err)
 		}
 		wantEqual(t, "imported", b.dump(space), a.dump(space))
@@ -277,7 +277,7 @@ func TestImportIsWholeOrNothing(t *testing.T) {
 	w := newAuthor(t, a.id.Key(), space, 1)
 	bad := w.sign(w.header(), update("doc", []byte("bad")))
 	good := w.write(nil, update("good", insert(1, 0, "good")))
-	if err := b.Import(b.ctx(), archive(t, space, append(entries, bad.Raw, good.Raw)...)); !errors.Is(err, core.ErrInvalidEntry) {
+	if err := b.importFrom(archive(t, space, append(entries, bad.Raw, good.Raw)...)); !errors.Is(err, core.ErrInvalidEntry) {
 		t.Errorf("Import(with a bad entry) = %v, want ErrInvalidEntry", err)
 	}
 	b.wantText(space, "good", "good")
@@ -294,7 +294,7 @@ func TestImportLosesNothing(t *testing.T) {
 		entries = append(entries, w.write(nil, update("doc", insert(n+1, 0, strings.Repeat("x", 1<<20-500)))).Raw)
 	}
 	entries = append(entries[:2], append(entries[3:], entries[2])...)
-	if err := a.Import(a.ctx(), archive(t, space, entries...)); !errors.Is(err, core.ErrInvalidArchive) {
+	if err := a.importFrom(archive(t, space, entries...)); !errors.Is(err, core.ErrInvalidArchive) {
 		t.Errorf("Import = %v, want ErrInvalidArchive: entries were dropped", err)
 	}
 }

@@ -340,7 +340,7 @@ func archive(t testing.TB, space core.SpaceID, entries ...core.Entry) *bytes.Buf
 // found imports the genesis of a space and nothing else.
 func (s *site) found(from *site, space core.SpaceID) {
 	s.t.Helper()
-	if err := s.Import(s.ctx(), archive(s.t, space, from.entries(space)[0])); err != nil {
+	if err := s.importFrom(archive(s.t, space, from.entries(space)[0])); err != nil {
 		s.t.Fatalf("Import(genesis) = %v", err)
 	}
 }
@@ -384,4 +384,14 @@ func erase(client, clock, n uint64) []byte {
 	b = append(b, 1)
 	b = binary.AppendUvarint(b, clock)
 	return binary.AppendUvarint(b, n)
+}
+
+// importFrom spools and imports an archive.
+func (s *site) importFrom(source io.Reader) error {
+	spool, err := s.Spool(s.ctx(), source)
+	if err != nil {
+		return err
+	}
+	defer spool.Discard()
+	return s.Import(s.ctx(), spool)
 }

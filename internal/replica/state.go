@@ -65,7 +65,7 @@ func (r *Replica) read(ctx context.Context, space core.SpaceID, doc core.Documen
 // worthCompacting reports whether the next read should find a document compacted:
 // it has paused, or the process that should have compacted it ended before.
 func (r *Replica) worthCompacting(s *stored) bool {
-	paused := r.now().UnixMilli()-s.UpdatedAtMs >= r.timing.Quiet.Milliseconds()
+	paused := r.now().UnixMilli()-s.LoggedAtMs >= r.timing.Quiet.Milliseconds()
 	return needsCompaction(&s.DocRecord) || (paused && s.LastN > s.ThroughN && s.OpBytes+s.SnapBytes >= worthCompactBytes)
 }
 

@@ -115,7 +115,13 @@ func (w *work) sealDocs(space *core.SpaceRecord, heads ...*head) error {
 		if h.TailCount == 0 {
 			continue
 		}
-		if err := p.addTail(h, nil); err != nil {
+		err := p.addTail(h, nil)
+		if errors.Is(err, core.ErrCorrupt) {
+			// One damaged row must not keep the rest of the directory from being sealed.
+			w.r.logger.Error("tail not sealed", "document", h.ID, "err", err)
+			continue
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -144,36 +150,18 @@ type packer struct {
 	heads  map[core.DocumentID]*head
 }
 
-// addTail takes a document's tail, merged, and an update that did not go there.
+// addTail takes a document's tail, merged, and an update that did not go there. A
+// tail that cannot be merged is core.ErrCorrupt, and stays.
 func (p *packer) addTail(h *head, update []byte) error {
-	var updates [][]byte
+	parts, err := p.w.mergedTail(h, update)
+	if err != nil {
+		return err
+	}
 	if h.TailCount > 0 {
-		tail, err := p.w.Tail(h.Key)
-		if err != nil {
-			return err
-		}
-		for _, t := range tail {
-			updates = append(updates, t.Update)
-		}
 		if err := p.w.ClearTail(h.Key); err != nil {
 			return err
 		}
 		h.TailCount, h.TailBytes = 0, 0
-	}
-	if update != nil {
-		updates = append(updates, update)
-	}
-	h.SealedAtMs = p.w.nowMs
-	merged, err := mergeTail(updates)
-	if err != nil {
-		return damaged("tail", h, err)
-	}
-	parts, err := yjs.Split(merged, maxPartBytes)
-	if errors.Is(err, yjs.ErrTooLarge) {
-		return fmt.Errorf("%w: %w", core.ErrTooLarge, err)
-	}
-	if err != nil {
-		return damaged("tail", h, err)
 	}
 	for _, part := range parts {
 		if err := p.add(h, part); err != nil {
@@ -181,6 +169,36 @@ func (p *packer) addTail(h *head, update []byte) error {
 		}
 	}
 	return nil
+}
+
+// mergedTail returns a document's tail and one more update as few updates that
+// each fit into an entry.
+func (w *work) mergedTail(h *head, update []byte) ([][]byte, error) {
+	var updates [][]byte
+	if h.TailCount > 0 {
+		tail, err := w.Tail(h.Key)
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range tail {
+			updates = append(updates, t.Update)
+		}
+	}
+	if update != nil {
+		updates = append(updates, update)
+	}
+	merged, err := mergeTail(updates)
+	if err != nil {
+		return nil, damaged("tail", h, err)
+	}
+	parts, err := yjs.Split(merged, maxPartBytes)
+	if errors.Is(err, yjs.ErrTooLarge) {
+		return nil, fmt.Errorf("%w: %w", core.ErrTooLarge, err)
+	}
+	if err != nil {
+		return nil, damaged("tail", h, err)
+	}
+	return parts, nil
 }
 
 // mergeTail merges what was typed in pieces into runs.
@@ -235,6 +253,7 @@ func (p *packer) flush() error {
 // addSealed adds an op of an entry to its document.
 func (w *work) addSealed(h *head, entry int64, op log.DocUpdate) error {
 	h.LastN++
+	h.LoggedAtMs = w.nowMs
 	h.OpBytes += int64(op.Length)
 	if err := w.AddDocOp(h.Key, h.LastN, entry, op.Offset, op.Length); err != nil {
 		return err

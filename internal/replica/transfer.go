@@ -2,6 +2,7 @@ package replica
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -100,29 +101,43 @@ func sweepImports(dir string) error {
 	return nil
 }
 
-// Import takes in the entries of an exported space, founding it if it is unknown.
-// The archive is copied to disk and checked to its end first, so a damaged or
-// truncated one stores nothing: core.ErrInvalidArchive. If ctx ends or the disk
-// fails later, what was taken in stays, whole entries with their past, and the
-// same import can be made again. An entry that breaks a rule fails the import
-// with core.ErrInvalidEntry, after all others were taken in; so does one that came
-// too long before its past to wait for it, with core.ErrInvalidArchive.
-func (r *Replica) Import(ctx context.Context, source io.Reader) error {
-	spool, err := os.CreateTemp(r.dir, importPattern)
+// Spool is a copy on disk of an archive that was read to its end and found whole.
+// Discard it after use.
+type Spool struct{ file *os.File }
+
+// Spool reads an archive to its end. It touches nothing of the replica, so it may
+// take as long as the source does. A damaged, truncated or empty archive is
+// core.ErrInvalidArchive.
+func (r *Replica) Spool(ctx context.Context, source io.Reader) (*Spool, error) {
+	file, err := os.CreateTemp(r.dir, importPattern)
 	if err != nil {
-		return fmt.Errorf("spool the archive: %w", err)
+		return nil, fmt.Errorf("spool the archive: %w", err)
 	}
-	defer func() {
-		_ = spool.Close() // read only from here on, nothing to lose
-		_ = os.Remove(spool.Name())
-	}()
-	if err := check(ctx, io.TeeReader(source, spool)); err != nil {
-		return err
+	s := &Spool{file}
+	if err := check(ctx, io.TeeReader(source, file)); err != nil {
+		s.Discard()
+		return nil, err
 	}
-	if _, err := spool.Seek(0, io.SeekStart); err != nil {
+	return s, nil
+}
+
+// Discard removes the copy.
+func (s *Spool) Discard() {
+	_ = s.file.Close() // only read from since it was checked, nothing to lose
+	_ = os.Remove(s.file.Name())
+}
+
+// Import takes in the entries of an archive, founding its space if it is unknown.
+// If ctx ends or the disk fails, what was taken in stays, whole entries with their
+// past, and the same import can be made again. An entry that breaks a rule fails
+// the import with core.ErrInvalidEntry, after all others were taken in; so do
+// entries whose past is not in the archive, with core.ErrInvalidArchive: they wait
+// for it, or were dropped if too much waits.
+func (r *Replica) Import(ctx context.Context, spool *Spool) error {
+	if _, err := spool.file.Seek(0, io.SeekStart); err != nil {
 		return fmt.Errorf("read the archive again: %w", err)
 	}
-	return r.importFrom(ctx, bufio.NewReaderSize(spool, batchBytes))
+	return r.importFrom(ctx, bufio.NewReaderSize(spool.file, batchBytes))
 }
 
 // check reads an archive to its end.
@@ -152,13 +167,14 @@ func (r *Replica) importFrom(ctx context.Context, source io.Reader) error {
 		return err
 	}
 	var refused error
+	var waiting []Outcome
 	for {
 		batch, err := readBatch(archive)
 		if err != nil {
 			return err
 		}
 		if len(batch) == 0 {
-			return refused
+			return cmp.Or(refused, r.stillWaiting(ctx, archive.Space(), waiting))
 		}
 		outcomes, err := r.accept(ctx, archive.Space(), inspectAll(batch), true)
 		if errors.Is(err, core.ErrNotFound) {
@@ -174,9 +190,34 @@ func (r *Replica) importFrom(ctx context.Context, source io.Reader) error {
 				refused = o.Err
 			case o.Status == Dropped:
 				refused = fmt.Errorf("the archive is not in causal order: %w: %w", core.ErrInvalidArchive, o.Err)
+			case o.Status == Waiting:
+				waiting = append(waiting, o)
 			}
 		}
 	}
+}
+
+// stillWaiting reports entries of an archive whose past did not come with it.
+func (r *Replica) stillWaiting(ctx context.Context, id core.SpaceID, entries []Outcome) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	return r.store.Read(ctx, func(v core.View) error {
+		space, err := v.Space(id)
+		if err != nil {
+			return err
+		}
+		for _, o := range entries {
+			parked, err := v.IsParked(space.Key, o.Hash)
+			if err != nil {
+				return err
+			}
+			if parked {
+				return fmt.Errorf("the archive is incomplete: %w: %w", core.ErrInvalidArchive, o.Err)
+			}
+		}
+		return nil
+	})
 }
 
 func readBatch(archive *log.ArchiveReader) ([]core.Entry, error) {

@@ -378,7 +378,7 @@ func testDocs(t *testing.T, f *fixture) {
 	s, other := f.space("s"), f.space("other")
 	full := core.DocRecord{
 		Space: s, ID: "b", CreatedBy: peer("p"), CreatedAtMs: 1, UpdatedAtMs: 2, Hidden: true, Epoch: []byte{9},
-		LastN: 3, ThroughN: 4, OpBytes: 5, SnapBytes: 6, TailCount: 7, TailBytes: 8, SealedAtMs: 9,
+		LastN: 3, ThroughN: 4, OpBytes: 5, SnapBytes: 6, TailCount: 7, TailBytes: 8, LoggedAtMs: 9,
 	}
 	a := core.DocRecord{Space: s, ID: "a"}
 	upper := core.DocRecord{Space: s, ID: "Z"} // before "a" bytewise
@@ -392,7 +392,7 @@ func testDocs(t *testing.T, f *fixture) {
 		}
 		key := a.Key
 		a = full
-		a.Key, a.ID, a.CreatedBy, a.Hidden, a.Epoch, a.LastN, a.SealedAtMs = key, "a", peer("q"), false, nil, 1<<40, 1<<41
+		a.Key, a.ID, a.CreatedBy, a.Hidden, a.Epoch, a.LastN, a.LoggedAtMs = key, "a", peer("q"), false, nil, 1<<40, 1<<41
 		full.Epoch, full.CreatedBy = []byte{1, 2}, core.PeerID{}
 		return errors.Join(tx.PutDoc(&a), tx.PutDoc(&full))
 	}, func(v core.View) error {

@@ -158,19 +158,17 @@ func BenchmarkB4(b *testing.B) {
 	})
 	b.Run("heap", func(b *testing.B) {
 		var before, after runtime.MemStats
-		var d *yjs.Doc
 		for b.Loop() {
-			d = nil
 			runtime.GC()
 			runtime.ReadMemStats(&before)
-			d = yjs.NewDoc(yjs.Options{})
+			d := yjs.NewDoc(yjs.Options{})
 			if err := d.Apply(t.state); err != nil {
 				b.Fatal(err)
 			}
 			runtime.GC()
 			runtime.ReadMemStats(&after)
+			runtime.KeepAlive(d)
 		}
 		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/1e6, "MB-live")
-		runtime.KeepAlive(d)
 	})
 }

@@ -31,20 +31,12 @@ func (ds *deleteSet) find(client uint64) int {
 		}
 		return -1
 	}
-	for i := len(ds.clients) - 1; i >= 0; i-- {
-		if ds.clients[i].client == client {
+	for i, c := range slices.Backward(ds.clients) {
+		if c.client == client {
 			return i
 		}
 	}
 	return -1
-}
-
-// of returns the ranges of a client.
-func (ds *deleteSet) of(client uint64) []Range {
-	if at := ds.find(client); at >= 0 {
-		return ds.clients[at].ranges
-	}
-	return nil
 }
 
 func (ds *deleteSet) add(client uint64, r Range) {

@@ -1,5 +1,7 @@
 package yjs
 
+import "slices"
+
 // A live yjs document cleans up formats in text types after changes from outside
 // that concern formats. These are the rules of yjs 13.6 (YText,
 // cleanupYTextAfterTransaction), oddities included, because they delete items
@@ -100,7 +102,7 @@ func (a attributes) apply(key string, f *formatContent) attributes {
 	if f == nil || f.value == nil {
 		return a
 	}
-	return append(a[:len(a):len(a)], f)
+	return append(slices.Clip(a), f)
 }
 
 // same is JavaScript's === between the values of two formats: objects are the

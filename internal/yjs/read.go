@@ -74,8 +74,7 @@ func (t *Type) Kind() Kind {
 		case *stringContent, *formatContent, *embedContent:
 			return KindText
 		case *typeContent:
-			switch c.typ.kind {
-			case KindXMLElement, KindXMLText, KindXMLHook, KindXMLFragment:
+			if c.typ.kind.isXML() {
 				return KindXMLFragment
 			}
 			return KindArray

@@ -1,5 +1,7 @@
 package yjs
 
+import "slices"
+
 // transaction collects what one call changes, until its end.
 type transaction struct {
 	seq     uint64 // tells transactions apart, see Type.changedIn
@@ -82,8 +84,8 @@ func (d *Doc) finish(t *transaction) {
 	for _, c := range t.deletes.clients {
 		d.mergeRangesOf(c)
 	}
-	for i := len(t.toMerge) - 1; i >= 0; i-- {
-		d.mergeAround(t.toMerge[i].id)
+	for _, it := range slices.Backward(t.toMerge) {
+		d.mergeAround(it.id)
 	}
 	t.deletes.reset()
 	clear(t.touched)
@@ -94,8 +96,7 @@ func (d *Doc) finish(t *transaction) {
 
 func (d *Doc) collectRanges(c clientRanges) {
 	s := d.clientStructs(c.client)
-	for i := len(c.ranges) - 1; i >= 0; i-- {
-		r := c.ranges[i]
+	for _, r := range slices.Backward(c.ranges) {
 		for k := s.find(r.Clock); k < len(s.items) && s.items[k].id.Clock < r.end(); k++ {
 			if it := s.items[k]; it.content != nil && it.deleted() {
 				d.collect(it)
@@ -129,8 +130,7 @@ func (d *Doc) mergeFrom(s *structs, first int) {
 // mergeRangesOf merges structs in and next to deleted ranges.
 func (d *Doc) mergeRangesOf(c clientRanges) {
 	s := d.clientStructs(c.client)
-	for k := len(c.ranges) - 1; k >= 0; k-- {
-		r := c.ranges[k]
+	for _, r := range slices.Backward(c.ranges) {
 		i := min(len(s.items)-1, 1+s.find(r.end()-1))
 		for i > 0 && s.items[i].id.Clock >= r.Clock {
 			i -= 1 + d.mergeLeft(s, i)

@@ -41,6 +41,10 @@ func (k Kind) String() string {
 	}
 }
 
+func (k Kind) isXML() bool {
+	return k == KindXMLElement || k == KindXMLFragment || k == KindXMLHook || k == KindXMLText
+}
+
 // The type reference numbers of the update format.
 var typeKinds = [...]Kind{KindArray, KindMap, KindText, KindXMLElement, KindXMLFragment, KindXMLHook, KindXMLText}
 

@@ -1,5 +1,7 @@
 package yjs
 
+import "bytes"
+
 // Content reference numbers of the update format.
 const (
 	refGC      = 0
@@ -44,7 +46,10 @@ func (deletedContent) join(content)                           {}
 
 // stringContent is text in WTF-8. Its slices never share spare capacity, so that
 // join may append in place: typing is amortised, as with JavaScript's ropes.
-type stringContent struct{ text []byte }
+type stringContent struct {
+	text  []byte
+	owned bool // no input aliases the text, so that it may be overwritten
+}
 
 func (*stringContent) ref() byte       { return refString }
 func (*stringContent) countable() bool { return true }
@@ -70,13 +75,24 @@ func (c *stringContent) split(length, offset uint64) content {
 	if !inPair {
 		right := c.text[at:]
 		c.text = c.text[:at:at]
-		return &stringContent{right}
+		return &stringContent{right, c.owned}
 	}
 	// yjs does not split surrogate pairs: both halves become U+FFFD
-	// (https://github.com/yjs/yjs/issues/248).
-	right := append([]byte(replacement), c.text[at+4:]...)
-	c.text = append(c.text[:at:at], replacement...)
-	return &stringContent{right}
+	// (https://github.com/yjs/yjs/issues/248). They take six bytes in place of four,
+	// so the shorter side moves.
+	if !c.owned {
+		c.text, c.owned = bytes.Clone(c.text), true
+	}
+	var right []byte
+	if at < len(c.text)/2 {
+		right = c.text[at+1:]
+		copy(right, replacement)
+		c.text = append(c.text[:at:at], replacement...)
+	} else {
+		right = append([]byte(replacement), c.text[at+4:]...)
+		c.text = append(c.text[:at], replacement...)
+	}
+	return &stringContent{right, true}
 }
 
 // offset converts an offset in UTF-16 units. ASCII needs no scan.
@@ -88,7 +104,8 @@ func (c *stringContent) offset(length, units uint64) (at int, inPair bool) {
 }
 
 func (c *stringContent) join(right content) {
-	c.text = append(c.text, right.(*stringContent).text...)
+	// Text that is not owned has no spare capacity, so this copies it.
+	c.text, c.owned = append(c.text, right.(*stringContent).text...), true
 }
 
 // anyContent is a run of values.
@@ -210,7 +227,7 @@ func (r *reader) readContent(ref byte) (content, uint64) {
 		return &binaryContent{r.bytes()}, 1
 	case refString:
 		text := r.text()
-		return &stringContent{text}, utf16Len(text)
+		return &stringContent{text: text}, utf16Len(text)
 	case refEmbed:
 		return &embedContent{r.json()}, 1
 	case refFormat:

@@ -1,6 +1,10 @@
 package yjs
 
-import "unicode/utf8"
+import (
+	"encoding/binary"
+	"math/bits"
+	"unicode/utf8"
+)
 
 // Strings are held as WTF-8 (https://simonsapin.github.io/wtf-8/): UTF-8 in which
 // a lone surrogate half has its own three bytes. Lengths and offsets are in
@@ -12,38 +16,56 @@ const replacement = "\uFFFD"
 
 // utf16Len counts the UTF-16 units of valid WTF-8.
 func utf16Len(b []byte) uint64 {
-	n := 0
-	for _, c := range b {
-		// Count every byte that starts a character, and four-byte ones twice.
-		if c&0xC0 != 0x80 {
-			n++
-		}
-		if c >= 0xF0 {
-			n++
-		}
+	n := uint64(0)
+	for ; len(b) >= 8; b = b[8:] {
+		n += unitsInWord(binary.LittleEndian.Uint64(b))
 	}
-	return uint64(n)
+	for _, c := range b {
+		n += unitsInByte(c)
+	}
+	return n
+}
+
+// unitsInByte counts what starts with a byte: nothing, a unit or a pair.
+func unitsInByte(c byte) uint64 {
+	switch {
+	case c&0xC0 == 0x80:
+		return 0
+	case c >= 0xF0:
+		return 2
+	}
+	return 1
+}
+
+// unitsInWord is unitsInByte for eight bytes.
+func unitsInWord(w uint64) uint64 {
+	const high = 0x8080808080808080
+	continuing := w & high &^ (w << 1)
+	leading4 := w & high & (w << 1) & (w << 2) & (w << 3)
+	return uint64(8 - bits.OnesCount64(continuing) + bits.OnesCount64(leading4))
 }
 
 // utf16Offset returns the byte at which the units-th UTF-16 unit starts, and
 // whether that is inside a surrogate pair; the byte is then the pair's first.
 func utf16Offset(b []byte, units uint64) (at int, inPair bool) {
-	for units > 0 {
-		switch c := b[at]; {
-		case c < 0x80:
-			at++
-		case c < 0xE0:
-			at += 2
-		case c < 0xF0:
-			at += 3
-		default:
-			if units == 1 {
-				return at, true
-			}
-			units--
-			at += 4
+	for len(b)-at >= 8 {
+		n := unitsInWord(binary.LittleEndian.Uint64(b[at:]))
+		if n >= units {
+			break
 		}
-		units--
+		units -= n
+		at += 8
+	}
+	for ; at < len(b); at++ {
+		switch n := unitsInByte(b[at]); {
+		case n == 0:
+		case units == 0:
+			return at, false
+		case units < n:
+			return at, true
+		default:
+			units -= n
+		}
 	}
 	return at, false
 }

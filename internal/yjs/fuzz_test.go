@@ -276,7 +276,7 @@ func FuzzStateVector(f *testing.F) {
 
 func FuzzValue(f *testing.F) {
 	for _, c := range valueCases {
-		f.Add(c.encoded)
+		f.Add(unhex(f, c.encoded))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		v, err := yjs.DecodeValue(b)

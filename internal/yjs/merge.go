@@ -59,17 +59,15 @@ func merge(updates [][]byte, rule tieRule) ([]byte, error) {
 // merges them.
 var errUnsorted = errors.New("yjs: clients are not in descending order")
 
-// sortSections writes anew the updates that are not in order.
+// sortSections writes updates anew, in order.
 func sortSections(updates [][]byte) ([][]byte, error) {
-	sorted := slices.Clone(updates)
+	sorted := make([][]byte, len(updates))
 	for i, update := range updates {
 		u, err := parseOwned(update)
 		if err != nil {
 			return nil, err
 		}
-		if !slices.IsSortedFunc(u.sections, compareSections) {
-			sorted[i] = u.Encode()
-		}
+		sorted[i] = u.Encode()
 	}
 	return sorted, nil
 }

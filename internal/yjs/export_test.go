@@ -55,3 +55,18 @@ func (d *Doc) Structs() int {
 	}
 	return n
 }
+
+// KeyedRuns reports whether some key holds a run of several values, as no yjs
+// client writes it. Once such a run is cut, by another item that names its middle
+// as a neighbour, all parts live on, as in yjs; but whoever loads the parts deletes
+// all but the last. So the state is not stable, though every read returns the same.
+func (d *Doc) KeyedRuns() bool {
+	for _, s := range d.clients {
+		for _, it := range s.items {
+			if it.parentSub != nil && !it.deleted() && (it.length > 1 || it.right != nil) {
+				return true
+			}
+		}
+	}
+	return false
+}

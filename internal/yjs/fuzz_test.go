@@ -37,10 +37,7 @@ func seedUpdates(f *testing.F) [][]byte {
 			}
 		}
 	}
-	for _, u := range hostileSeeds() {
-		seeds = append(seeds, u)
-	}
-	return seeds
+	return append(seeds, hostileSeeds()...)
 }
 
 // mustCompact returns the canonical state, by which results are compared.
@@ -97,8 +94,8 @@ func FuzzUpdate(f *testing.F) {
 		one("Union twice", out, err)
 		out, err = yjs.Diff(u, []byte{0})
 		one("Diff", out, err)
-		out, err = yjs.Coalesce(u)
-		one("Coalesce", out, err)
+		coalesced, err := yjs.Coalesce(u)
+		verdicts["Coalesce"] = err
 		out, err = yjs.Compact(u)
 		one("Compact", out, err)
 		if _, err := yjs.StateVector(u); (err == nil) != valid {
@@ -131,14 +128,37 @@ func FuzzUpdate(f *testing.F) {
 		if !valid {
 			return
 		}
+		advance(t, u)
+		// Where neighbours contradict each other, a run has another place than its
+		// parts, one after the other. So these keep the structs, not the order.
+		vector := load(t, u).StateVector()
+		for name, updates := range map[string][][]byte{"Coalesce": {coalesced}, "Split": parts} {
+			if len(updates) == 0 {
+				continue // a value is too large to split
+			}
+			if got := load(t, updates...).StateVector(); !bytes.Equal(got, vector) {
+				t.Fatalf("%s of %x has the state vector %x, want %x", name, u, got, vector)
+			}
+		}
 		want := mustCompact(t, "the update", u)
+		if !stable(t, want, u) {
+			return
+		}
 		for name, updates := range results {
 			if got := mustCompact(t, name, updates...); !bytes.Equal(got, want) {
 				t.Fatalf("%s of %x loads to %x, want %x", name, u, got, want)
 			}
 		}
-		advance(t, u)
 	})
+}
+
+// stable reports whether a state loads to itself. Of what yjs writes every state
+// does. Two oddities of yjs are kept that only other updates show: an item that
+// names one unit as both neighbours is placed before it, but says it comes after;
+// and the parts of a run of values under one key, see KeyedRuns.
+func stable(t *testing.T, state []byte, updates ...[]byte) bool {
+	t.Helper()
+	return !load(t, updates...).KeyedRuns() && bytes.Equal(state, mustCompact(t, "the state", state))
 }
 
 // advance checks that Advance and a document agree on what waits.
@@ -209,7 +229,8 @@ func FuzzMergeTwo(f *testing.F) {
 		if err != nil || !bytes.Equal(union, swapped) {
 			t.Fatalf("Union(%x, %x) = %x, swapped %x, %v", a, b, union, swapped, err)
 		}
-		if got, want := mustCompact(t, "the union", union), mustCompact(t, "both", a, b); !bytes.Equal(got, want) {
+		want := mustCompact(t, "both", a, b)
+		if got := mustCompact(t, "the union", union); !bytes.Equal(got, want) && stable(t, want, a, b) {
 			t.Fatalf("Union(%x, %x) loads to %x, both load to %x", a, b, got, want)
 		}
 		if x, y := mustCompact(t, "both", a, b), mustCompact(t, "both", b, a, b); !bytes.Equal(x, y) {

@@ -54,9 +54,9 @@ func (b *builder) in(content byte, root string) *builder {
 	return b.bytes(content, 1).text(root)
 }
 
-// inside writes an item's header for a parent that is a nested type.
-func (b *builder) inside(content byte, client, clock uint64) *builder {
-	return b.bytes(content, 0).uint(client, clock)
+// inside writes an item's header for a parent that is a type of client 1.
+func (b *builder) inside(content byte, clock uint64) *builder {
+	return b.bytes(content, 0).uint(1, clock)
 }
 
 // after writes an item's header for a left neighbour.
@@ -82,11 +82,18 @@ func hostileSeeds() [][]byte {
 		b().uint(1).section(3, 1, 0).in(cString, "a").text("xy").in(cString, "b").text("z").
 			bytes(cString|hasLeft|hasRight).uint(1, 0, 1, 2).text("q").uint(0).buf,
 		// A parent that is no type, and one that is deleted.
-		b().uint(1).section(2, 1, 0).in(cString, "a").text("x").inside(cString, 1, 0).text("y").uint(0).buf,
-		b().uint(1).section(2, 1, 0).in(cType, "a").uint(0).inside(cString, 1, 0).text("y").uint(1, 1, 1, 0, 1).buf,
+		b().uint(1).section(2, 1, 0).in(cString, "a").text("x").inside(cString, 0).text("y").uint(0).buf,
+		b().uint(1).section(2, 1, 0).in(cType, "a").uint(0).inside(cString, 0).text("y").uint(1, 1, 1, 0, 1).buf,
 		// A run of values under a key, then another one.
 		b().uint(1).section(2, 1, 0).bytes(cValues|hasSub, 1).text("m").text("k").bytes(2, 126, 125, 7).
 			after(cValues, 1, 1).bytes(1, 120).uint(1, 1, 1, 0, 1).buf,
+		// A run under a key that another item cuts: reading is stable, the state is not.
+		b().uint(1).section(2, 1, 0).bytes(cString|hasSub, 1).text("m").text("k").text("abcde").after(cString, 1, 0).text("x").uint(0).buf,
+		// One unit as both neighbours: the same.
+		b().uint(1).section(2, 1, 0).in(cString, "t").text("abcd").bytes(cString|hasLeft|hasRight).uint(1, 2, 1, 2).text("x").uint(0).buf,
+		// Clients in ascending order, one of them with nothing.
+		b().uint(3).section(1, 1, 0).in(cString, "t").text("a").section(0, 0, 0).section(1, 3, 0).in(cString, "t").text("b").uint(0).buf,
+		b().uint(2).section(0, 1, 0).section(1, 3, 0).in(cString, "t").text("b").uint(0).buf,
 		// An origin in the middle of a GC.
 		b().uint(2).section(1, 2, 0).after(cString, 1, 2).text("a").section(1, 1, 0).bytes(cGC, 5).uint(0).buf,
 		// Deletions out of order, overlapping, of nobody.
@@ -134,7 +141,7 @@ func TestHostileCost(t *testing.T) {
 	// which waits for one of the other half.
 	const half = large / 2
 	waking := b(2*half + 1)
-	for i := uint64(0); i < half; i++ {
+	for i := range uint64(half) {
 		waking.section(1, maxSafe-i, 0).bytes(cGC, 1)
 	}
 	for i := uint64(half); i > 0; i-- {
@@ -151,7 +158,7 @@ func TestHostileCost(t *testing.T) {
 	arrays.bytes(bytes.Repeat([]byte{126}, large)...)
 	run := b(1).section(1, 1, 0).in(cValues, "r").uint(large).bytes(bytes.Repeat([]byte{126}, large)...)
 	pairs := b(2).section(half, 2, 0)
-	for i := uint64(0); i < half; i++ {
+	for i := range uint64(half) {
 		pairs.bytes(cString|hasLeft|hasRight).uint(1, 4*i, 1, 4*i+1).text("x")
 	}
 	pairs.section(1, 1, 0).in(cString, "r").text(strings.Repeat("😀", large))
@@ -252,7 +259,7 @@ func TestDeepNesting(t *testing.T) {
 	for name, kind := range map[string][]byte{"arrays": {0}, "elements": {3, 1, 'p'}} {
 		u := (&builder{}).uint(1).section(depth, 1, 0).in(cType, "r").bytes(kind...)
 		for i := uint64(1); i < depth; i++ {
-			u.inside(cType, 1, i-1).bytes(kind...)
+			u.inside(cType, i-1).bytes(kind...)
 		}
 		d := load(t, u.uint(0).buf)
 		if _, err := d.Root("r").ToJSON(); !errors.Is(err, yjs.ErrTooDeep) {
@@ -349,7 +356,7 @@ func TestRefusedNumbers(t *testing.T) {
 		"an empty string":               b().section(1, 1, 0).in(cString, "r").text("").uint(0).buf,
 		"an empty run":                  b().section(1, 1, 0).in(cValues, "r").uint(0).uint(0).buf,
 		"an item that follows itself":   b().section(1, 1, 0).after(cString, 1, 0).text("a").uint(0).buf,
-		"a type inside itself":          b().section(1, 1, 0).inside(cType, 1, 0).uint(0).uint(0).buf,
+		"a type inside itself":          b().section(1, 1, 0).inside(cType, 0).uint(0).uint(0).buf,
 		"an unknown content":            b().section(1, 1, 0).in(11, "r").text("a").uint(0).buf,
 		"an unknown type":               b().section(1, 1, 0).in(cType, "r").uint(7).uint(0).buf,
 	} {

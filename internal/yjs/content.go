@@ -30,7 +30,8 @@ type content interface {
 type runContent interface {
 	content
 	// split cuts the content at 0 < offset < length and returns the right part.
-	split(length, offset uint64) content
+	// What is owned aliases no input, so that it may be overwritten.
+	split(length, offset uint64, owned bool) content
 	// join appends the content of the same kind to the right.
 	join(right content)
 }
@@ -41,15 +42,12 @@ type deletedContent struct{}
 func (deletedContent) ref() byte                              { return refDeleted }
 func (deletedContent) countable() bool                        { return false }
 func (deletedContent) write(w *writer, length, offset uint64) { w.uint(length - offset) }
-func (deletedContent) split(_, _ uint64) content              { return deletedContent{} }
+func (deletedContent) split(_, _ uint64, _ bool) content      { return deletedContent{} }
 func (deletedContent) join(content)                           {}
 
 // stringContent is text in WTF-8. Its slices never share spare capacity, so that
 // join may append in place: typing is amortised, as with JavaScript's ropes.
-type stringContent struct {
-	text  []byte
-	owned bool // no input aliases the text, so that it may be overwritten
-}
+type stringContent struct{ text []byte }
 
 func (*stringContent) ref() byte       { return refString }
 func (*stringContent) countable() bool { return true }
@@ -70,18 +68,18 @@ func (c *stringContent) write(w *writer, length, offset uint64) {
 	w.buf = append(w.buf, c.text[at+4:]...)
 }
 
-func (c *stringContent) split(length, offset uint64) content {
+func (c *stringContent) split(length, offset uint64, owned bool) content {
 	at, inPair := c.offset(length, offset)
 	if !inPair {
 		right := c.text[at:]
 		c.text = c.text[:at:at]
-		return &stringContent{right, c.owned}
+		return &stringContent{right}
 	}
 	// yjs does not split surrogate pairs: both halves become U+FFFD
 	// (https://github.com/yjs/yjs/issues/248). They take six bytes in place of four,
 	// so the shorter side moves.
-	if !c.owned {
-		c.text, c.owned = bytes.Clone(c.text), true
+	if !owned {
+		c.text = bytes.Clone(c.text)
 	}
 	var right []byte
 	if at < len(c.text)/2 {
@@ -92,7 +90,7 @@ func (c *stringContent) split(length, offset uint64) content {
 		right = append([]byte(replacement), c.text[at+4:]...)
 		c.text = append(c.text[:at], replacement...)
 	}
-	return &stringContent{right, true}
+	return &stringContent{right}
 }
 
 // offset converts an offset in UTF-16 units. ASCII needs no scan.
@@ -104,8 +102,7 @@ func (c *stringContent) offset(length, units uint64) (at int, inPair bool) {
 }
 
 func (c *stringContent) join(right content) {
-	// Text that is not owned has no spare capacity, so this copies it.
-	c.text, c.owned = append(c.text, right.(*stringContent).text...), true
+	c.text = append(c.text, right.(*stringContent).text...)
 }
 
 // anyContent is a run of values.
@@ -129,7 +126,7 @@ func (c *anyContent) writeValue(w *writer, at uint64) bool {
 	return true
 }
 
-func (c *anyContent) split(_, offset uint64) content {
+func (c *anyContent) split(_, offset uint64, _ bool) content {
 	right := c.values[offset:]
 	c.values = c.values[:offset:offset]
 	return &anyContent{right}
@@ -164,7 +161,7 @@ func (c *jsonContent) writeValue(w *writer, at uint64) bool {
 	return true
 }
 
-func (c *jsonContent) split(_, offset uint64) content {
+func (c *jsonContent) split(_, offset uint64, _ bool) content {
 	right := c.values[offset:]
 	c.values = c.values[:offset:offset]
 	return &jsonContent{right}
@@ -227,7 +224,7 @@ func (r *reader) readContent(ref byte) (content, uint64) {
 		return &binaryContent{r.bytes()}, 1
 	case refString:
 		text := r.text()
-		return &stringContent{text: text}, utf16Len(text)
+		return &stringContent{text}, utf16Len(text)
 	case refEmbed:
 		return &embedContent{r.json()}, 1
 	case refFormat:

@@ -413,7 +413,7 @@ func Load(opts Options, updates ...[]byte) (*Doc, error) {
 	return load(opts, owned)
 }
 
-// load is Load for updates that may be kept.
+// load is Load for updates that may be kept and overwritten.
 func load(opts Options, updates [][]byte) (*Doc, error) {
 	d := NewDoc(opts)
 	if len(updates) == 0 {
@@ -431,7 +431,17 @@ func load(opts Options, updates [][]byte) (*Doc, error) {
 // content dropped, the same bytes for any order and repetition of the inputs.
 // What waits for content that is not had stays in it.
 func Compact(updates ...[]byte) ([]byte, error) {
-	d, err := load(Options{}, updates) // the document does not outlive the call
+	size := 0
+	for _, update := range updates {
+		size += len(update)
+	}
+	all := make([]byte, 0, size) // one copy for all: the document does not outlive the call
+	owned := make([][]byte, len(updates))
+	for i, update := range updates {
+		all = append(all, update...)
+		owned[i] = all[len(all)-len(update) : len(all) : len(all)]
+	}
+	d, err := load(Options{}, owned)
 	if err != nil {
 		return nil, err
 	}

@@ -61,8 +61,12 @@ func (it *item) follows(left *item) bool {
 }
 
 // splitOff cuts an item that is not (or not yet) part of a document at offset and
-// returns the right part. It is also the common half of splitting in a document.
-func (it *item) splitOff(offset uint64) *item {
+// returns the right part.
+func (it *item) splitOff(offset uint64) *item { return it.cut(offset, false) }
+
+// cut is splitOff, and the common half of splitting in a document, which owns the
+// content.
+func (it *item) cut(offset uint64, owned bool) *item {
 	right := &item{
 		parent:      it.parent,
 		parentSub:   it.parentSub,
@@ -73,7 +77,7 @@ func (it *item) splitOff(offset uint64) *item {
 	}
 	if it.content != nil {
 		right.setOrigin(ID{it.id.Client, it.id.Clock + offset - 1})
-		right.content = it.content.(runContent).split(it.length, offset)
+		right.content = it.content.(runContent).split(it.length, offset, owned)
 	}
 	it.length = offset
 	return right

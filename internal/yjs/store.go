@@ -110,7 +110,7 @@ func (d *Doc) cleanEnd(id ID) *item {
 // split cuts an integrated item in its list. The caller adds the right part to
 // the structs.
 func (d *Doc) split(left *item, offset uint64) *item {
-	right := left.splitOff(offset)
+	right := left.cut(offset, true)
 	right.left, right.right = left, left.right
 	left.right = right
 	if right.right != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"sync"
 	"testing"
 	"unicode/utf8"
 
@@ -18,10 +19,13 @@ const (
 	maxFuzzed = 1 << 14
 )
 
+// recorded are the committed sessions, read once for all targets.
+var recorded = sync.OnceValues(func() ([]*yjstest.Session, error) { return yjstest.Fixtures(fixtures) })
+
 // seedUpdates returns short updates of every family of committed sessions.
 func seedUpdates(f *testing.F) [][]byte {
 	f.Helper()
-	sessions, err := yjstest.Fixtures(fixtures)
+	sessions, err := recorded()
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -113,7 +113,7 @@ func allocated(call func()) uint64 {
 
 // large is the number of structs in the tests below: so many that quadratic
 // behaviour would allocate hundreds of times what is allowed.
-const large = 20_000
+const large = 10_000
 
 // TestHostileCost bounds what every call allocates by a multiple of its input.
 func TestHostileCost(t *testing.T) {

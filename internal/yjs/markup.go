@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode/utf16"
 )
 
 // Markup returns the XML of a type as toString does in yjs. It is for reading by
@@ -101,8 +100,8 @@ func properties(v any) Object {
 	case []any:
 		list = v
 	case string:
-		for _, unit := range utf16.Encode([]rune(v)) {
-			list = append(list, string(rune(unit)))
+		for _, unit := range utf16Units(v) {
+			list = append(list, string(appendWTF8(nil, unit)))
 		}
 	}
 	var o Object

@@ -26,3 +26,13 @@ func TestCompareUTF16(t *testing.T) {
 		t.Errorf("sorted by UTF-16 units: %q, want %q", got, sorted)
 	}
 }
+
+// A format whose value is a string has, in for...in, a property for each UTF-16
+// unit, so that halves of pairs stand alone. Update and result are from yjs.
+func TestMarkupOfAStringFormat(t *testing.T) {
+	d := load(t, unhex(t, "0104010007010178060600010004626f6c640722f09f98806122840101017886010204626f6c64046e756c6c00"))
+	want := "<bold 0=\"\xed\xa0\xbd\" 1=\"\xed\xb8\x80\" 2=\"a\">x</bold>" // U+D83D, U+DE00 as WTF-8
+	if got, err := declare(t, d, "x", yjs.KindXMLFragment).Markup(); err != nil || got != want {
+		t.Errorf("Markup() = %q, %v, want %q", got, err, want)
+	}
+}

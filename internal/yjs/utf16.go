@@ -3,6 +3,7 @@ package yjs
 import (
 	"encoding/binary"
 	"math/bits"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -68,6 +69,26 @@ func utf16Offset(b []byte, units uint64) (at int, inPair bool) {
 		}
 	}
 	return at, false
+}
+
+// utf16Units returns the UTF-16 units of valid WTF-8, the halves of a pair each.
+func utf16Units(s string) []rune {
+	var units []rune
+	for i := 0; i < len(s); {
+		if b := s[i:]; len(b) >= 3 && isSurrogate([]byte(b[:3])) {
+			units = append(units, 0xD000|rune(b[1]&0x3f)<<6|rune(b[2]&0x3f))
+			i += 3
+			continue
+		}
+		r, size := utf8.DecodeRuneInString(s[i:])
+		i += size
+		if high, low := utf16.EncodeRune(r); r > 0xFFFF {
+			units = append(units, high, low)
+		} else {
+			units = append(units, r)
+		}
+	}
+	return units
 }
 
 // isSurrogate reports whether b starts with a surrogate half in WTF-8.

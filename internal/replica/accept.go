@@ -212,7 +212,7 @@ func (w *work) takeOne(space *core.SpaceRecord, a *arrival) (Outcome, error) {
 		outcome.Status = Known
 		return outcome, err
 	}
-	key, err := w.admit(space, a.entry)
+	rec, err := w.admit(space, a.entry)
 	var waiting *log.WaitingError
 	var rejected *log.RejectedError
 	switch {
@@ -229,7 +229,7 @@ func (w *work) takeOne(space *core.SpaceRecord, a *arrival) (Outcome, error) {
 			return outcome, err
 		}
 	}
-	return outcome, w.apply(space, a, key)
+	return outcome, w.apply(space, a, rec)
 }
 
 // park keeps an entry until the first entry that it misses is there. One that
@@ -260,22 +260,19 @@ func (w *work) park(space *core.SpaceRecord, a *arrival, waiting *log.WaitingErr
 
 // apply applies the ops of an accepted entry to the projections. Ops of newer
 // versions are kept in the log for later.
-func (w *work) apply(space *core.SpaceRecord, a *arrival, key int64) error {
-	rec, err := w.EntryByKey(key)
-	if err != nil {
-		return err
-	}
+func (w *work) apply(space *core.SpaceRecord, a *arrival, rec *core.EntryRecord) error {
 	updates := a.updates
 	for _, op := range a.entry.Ops {
+		var err error
 		switch body := op.Body.(type) {
 		case log.DocUpdate:
-			err = w.applyUpdate(space, a.entry, body, updates[0], key, rec.Writer)
+			err = w.applyUpdate(space, a.entry, body, updates[0], rec.Key, rec.Writer)
 			updates = updates[1:]
 		case log.DocDelete:
 			err = w.applyDelete(space, a.entry, body)
 		case log.SpaceMeta:
 			var changed bool
-			if changed, err = w.foldName(space, a.entry, key, body.Name); changed {
+			if changed, err = w.foldName(space, a.entry, rec.Key, body.Name); changed {
 				w.renamed(space.ID)
 			}
 		}

@@ -110,16 +110,21 @@ func (w *work) seal(space *core.SpaceRecord, h log.Header, ops []log.Op) (*log.E
 	if err != nil {
 		return nil, 0, err
 	}
-	key, err := w.admit(space, e)
+	rec, err := w.admit(space, e)
 	if err != nil {
 		return nil, 0, fmt.Errorf("own entry refused: %w", err)
 	}
+	return e, rec.Key, w.countSealed()
+}
+
+// countSealed counts one more own entry under the incarnation.
+func (w *work) countSealed() error {
 	sealed, err := w.Meta(metaSealed)
 	if err != nil {
-		return nil, 0, err
+		return err
 	}
 	w.marks(number(sealed) + 1)
-	return e, key, w.SetMeta(metaSealed, bytesOf(w.mark.sealed))
+	return w.SetMeta(metaSealed, bytesOf(w.mark.sealed))
 }
 
 // retireBytes is the most that retire adds to an entry.
@@ -155,30 +160,30 @@ func (w *work) retire(space *core.SpaceRecord) ([]log.Op, error) {
 }
 
 // admit checks an entry against its past and stores it, without applying its ops.
-// It returns the key, or what log.Admit returns.
-func (w *work) admit(space *core.SpaceRecord, e *log.Entry) (int64, error) {
+// It returns the row, or what log.Admit returns.
+func (w *work) admit(space *core.SpaceRecord, e *log.Entry) (*core.EntryRecord, error) {
 	past := w.pastOf(space)
 	authSet, err := log.Admit(e, past)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	rec := &core.EntryRecord{
 		Space: space.Key, Chain: e.Chain, Seq: e.Seq, Hash: e.Hash, State: core.EntryKept, Entry: e.Raw,
 	}
 	rec.Writer, err = w.EnsureWriter(core.WriterRecord{ID: e.Writer, Peer: e.Peer, Incarnation: e.Incarnation})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	if len(authSet) > 0 {
 		if rec.Auth, err = w.EnsureAuthSet(space.Key, authSet); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
 	if err := w.InsertEntry(rec); err != nil {
-		return 0, err
+		return nil, err
 	}
 	past.known[e.Hash] = e.AsAncestor(authSet)
-	return rec.Key, w.advance(rec, e)
+	return rec, w.advance(rec, e)
 }
 
 // advance moves the writer's head and the frontier over a new entry.

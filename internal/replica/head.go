@@ -22,17 +22,13 @@ func (h *head) end(client uint64) uint64 { return h.clients[client].End }
 // stateVector returns the encoded state vector. The caller must not change it.
 func (h *head) stateVector() []byte {
 	if h.vector == nil {
-		h.vector = encodeVector(h.clients)
+		ends := make(map[uint64]uint64, len(h.clients))
+		for client, c := range h.clients {
+			ends[client] = c.End
+		}
+		h.vector = yjs.EncodeStateVector(ends)
 	}
 	return h.vector
-}
-
-func encodeVector(clients map[uint64]core.DocClient) []byte {
-	ends := make(map[uint64]uint64, len(clients))
-	for client, c := range clients {
-		ends[client] = c.End
-	}
-	return yjs.EncodeStateVector(ends)
 }
 
 // MaxCachedHeads and MaxCachedClients bound the heads kept in memory.

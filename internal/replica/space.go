@@ -33,11 +33,7 @@ func (r *Replica) CreateSpace(ctx context.Context, name string) (core.SpaceRecor
 		if err != nil {
 			return err
 		}
-		sealed, err := w.Meta(metaSealed)
-		if err != nil {
-			return err
-		}
-		if err := w.SetMeta(metaSealed, bytesOf(number(sealed)+1)); err != nil { // the genesis
+		if err := w.countSealed(); err != nil { // the genesis
 			return err
 		}
 		if err := w.rename(space, name); err != nil {

@@ -96,11 +96,11 @@ func (s *stored) read(v core.View) error {
 	if err != nil {
 		return err
 	}
-	byClient := make(map[uint64]core.DocClient, len(clients))
+	ends := make(map[uint64]uint64, len(clients))
 	for _, c := range clients {
-		byClient[c.Client] = c
+		ends[c.Client] = c.End
 	}
-	s.vector = encodeVector(byClient)
+	s.vector = yjs.EncodeStateVector(ends)
 	pending, err := v.DocPending(s.Key)
 	s.pending = pending != nil
 	return err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/log"
+	"github.com/soma-sdk/soma/internal/replica"
 )
 
 // Role is what a member may do in a space.
@@ -45,9 +46,9 @@ type Spaces struct{ db *DB }
 // Spaces returns the service for spaces.
 func (db *DB) Spaces() Spaces { return Spaces{db} }
 
-func (s Spaces) export(rec core.SpaceRecord) Space {
+func exportSpace(rec replica.Space) Space {
 	return Space{
-		ID: rec.ID, Name: rec.Name, Role: s.db.replica.RoleIn(rec),
+		ID: rec.ID, Name: rec.Name, Role: rec.Role,
 		CreatedAtMs: rec.CreatedAtMs, UpdatedAtMs: rec.UpdatedAtMs,
 	}
 }
@@ -63,7 +64,7 @@ func (s Spaces) Create(ctx context.Context, n NewSpace) (Space, error) {
 	if err != nil {
 		return Space{}, fmt.Errorf("create space: %w", err)
 	}
-	return s.export(rec), nil
+	return exportSpace(rec), nil
 }
 
 // Get returns a space. Errors: ErrNotFound, ErrInvalidID.
@@ -76,7 +77,7 @@ func (s Spaces) Get(ctx context.Context, id SpaceID) (Space, error) {
 	if err != nil {
 		return Space{}, fmt.Errorf("get space %s: %w", id, err)
 	}
-	return s.export(rec), nil
+	return exportSpace(rec), nil
 }
 
 // List returns all spaces in order of creation.
@@ -91,7 +92,7 @@ func (s Spaces) List(ctx context.Context) ([]Space, error) {
 	}
 	spaces := make([]Space, len(recs))
 	for i, rec := range recs {
-		spaces[i] = s.export(rec)
+		spaces[i] = exportSpace(rec)
 	}
 	return spaces, nil
 }
@@ -107,7 +108,7 @@ func (s Spaces) Rename(ctx context.Context, id SpaceID, name string) (Space, err
 	if err != nil {
 		return Space{}, fmt.Errorf("rename space %s: %w", id, err)
 	}
-	return s.export(rec), nil
+	return exportSpace(rec), nil
 }
 
 // Export writes everything in a space to w: signed entries, from which Import

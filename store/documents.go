@@ -137,3 +137,13 @@ func (t *tx) SetDocSnapshot(doc int64, update []byte) error {
 	}
 	return nil
 }
+
+// ResetDoc implements core.Tx.
+func (t *tx) ResetDoc(doc int64) error {
+	for _, table := range []string{"doc_client", "doc_deleted", "doc_pending", "doc_snapshot"} {
+		if _, err := t.c.exec("DELETE FROM "+table+" WHERE doc = ?", doc); err != nil {
+			return fmt.Errorf("reset document %d: %w", doc, err)
+		}
+	}
+	return nil
+}

@@ -45,6 +45,56 @@ func (v *view) EntriesAfter(space, after int64, maxBytes int) ([]core.EntryRecor
 	return recs, nil
 }
 
+// MembershipAfter implements core.View.
+func (v *view) MembershipAfter(space, after int64, maxBytes int) ([]core.EntryRecord, error) {
+	var recs []core.EntryRecord
+	size := 0
+	err := v.c.each(entryColumns+"WHERE space = ? AND chain = 0 AND id > ? ORDER BY id", []any{space, after}, func(r *row) bool {
+		rec := entryOf(r, true)
+		recs = append(recs, rec)
+		size += rec.Entry.Size()
+		return size <= maxBytes
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list membership entries after %d: %w", after, err)
+	}
+	return recs, nil
+}
+
+// ContentAfter implements core.View.
+func (v *view) ContentAfter(space, after int64, limit int) ([]core.EntryRecord, error) {
+	return v.headers("WHERE space = ?+0 AND chain = 1 AND id > ? ORDER BY id LIMIT ?+0", space, after, int64(limit))
+}
+
+// ContentOf implements core.View.
+func (v *view) ContentOf(space, writer int64, from uint64, after int64, limit int) ([]core.EntryRecord, error) {
+	return v.headers("WHERE space = ?+0 AND writer = ?+0 AND chain = 1 AND seq >= ?+0 AND id > ?+0 ORDER BY id LIMIT ?+0",
+		space, writer, int64(from), after, int64(limit))
+}
+
+func (v *view) headers(where string, args ...any) ([]core.EntryRecord, error) {
+	var recs []core.EntryRecord
+	err := v.c.each(entryHeaderColumns+where, args, func(r *row) bool {
+		recs = append(recs, entryOf(r, false))
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list content entries: %w", err)
+	}
+	return recs, nil
+}
+
+// FirstFork implements core.View.
+func (v *view) FirstFork(space, writer int64, chain core.Chain) (uint64, error) {
+	r, err := v.c.one(`SELECT min(a.seq) FROM entry a JOIN entry b
+		ON b.space = a.space AND b.writer = a.writer AND b.chain = a.chain AND b.seq = a.seq AND b.id > a.id
+		WHERE a.space = ? AND a.writer = ? AND a.chain = ?`, space, writer, int64(chain))
+	if err != nil || r == nil {
+		return 0, wrap("look for forks", err)
+	}
+	return r.uint(0), r.bad()
+}
+
 // EntriesAt implements core.View.
 func (v *view) EntriesAt(space, writer int64, chain core.Chain, seq uint64) ([]core.EntryRecord, error) {
 	var recs []core.EntryRecord

@@ -5,7 +5,7 @@ const applicationID = 0x536f6d61
 
 // migrations[n] leads from schema version n to n+1. A released step never
 // changes; a new version appends one.
-var migrations = []string{schema1}
+var migrations = []string{schema1, schema2}
 
 // schema1 is the first schema. Keys are integers: peers, writers, spaces and
 // documents are named by 8 bytes at most in the rows that multiply.
@@ -181,4 +181,44 @@ CREATE TABLE tail (
 ) STRICT;
 
 CREATE UNIQUE INDEX tail_doc ON tail (doc, n);
+`
+
+// schema2 adds what follows from the membership entries.
+const schema2 = `
+CREATE TABLE member (
+	space    INTEGER NOT NULL,
+	peer     INTEGER NOT NULL REFERENCES peer(id),
+	role     INTEGER NOT NULL,
+	kind     INTEGER NOT NULL,
+	added_by INTEGER NOT NULL,
+	since    BLOB NOT NULL,
+	PRIMARY KEY (space, peer)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE invite (
+	space      INTEGER NOT NULL,
+	ident      BLOB NOT NULL,
+	role       INTEGER NOT NULL,
+	created_by INTEGER NOT NULL,
+	uses       INTEGER NOT NULL,
+	expires_ms INTEGER NOT NULL,
+	PRIMARY KEY (space, ident)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE verdict (
+	space   INTEGER NOT NULL,
+	entry   INTEGER NOT NULL,
+	cut     BLOB NOT NULL,
+	voucher INTEGER NOT NULL,
+	PRIMARY KEY (space, entry)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE joining (
+	ident  TEXT PRIMARY KEY,
+	ticket BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX writer_of_peer ON writer (peer);
+
+CREATE INDEX entry_membership ON entry (space) WHERE chain = 0;
 `

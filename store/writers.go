@@ -26,6 +26,26 @@ func (v *view) WriterByID(id core.WriterID) (core.WriterRecord, error) {
 	return rec, nil
 }
 
+// WritersOf implements core.View.
+func (v *view) WritersOf(peer core.PeerID) ([]core.WriterRecord, error) {
+	key, err := v.peerKey(peer)
+	if err != nil || key == 0 {
+		return nil, err
+	}
+	var recs []core.WriterRecord
+	err = v.c.each(writerColumns+"WHERE peer = ?", []any{key}, func(r *row) bool {
+		rec := core.WriterRecord{Key: r.int(0), Peer: peer}
+		r.fixed(1, rec.ID[:])
+		r.fixed(3, rec.Incarnation[:])
+		recs = append(recs, rec)
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list writers of %s: %w", peer, err)
+	}
+	return recs, nil
+}
+
 func (v *view) writerOf(r *row, err error) (core.WriterRecord, error) {
 	if err != nil {
 		return core.WriterRecord{}, err

@@ -21,6 +21,13 @@ type WriterID [sha256.Size]byte
 // String returns the ID in lower-case hex.
 func (w WriterID) String() string { return hex.EncodeToString(w[:]) }
 
+// InviteID names an invite: the Ed25519 public key whose private half its ticket
+// holds.
+type InviteID [32]byte
+
+// String returns the ID in lower-case hex.
+func (i InviteID) String() string { return hex.EncodeToString(i[:]) }
+
 // Chain tells the two chains of a writer apart.
 type Chain uint8
 

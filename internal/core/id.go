@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"fmt"
 	"strings"
@@ -140,6 +141,9 @@ func (p PeerID) Key() ed25519.PublicKey { return append(ed25519.PublicKey(nil), 
 
 // Bytes returns the binary form: libp2p's prefix and the key.
 func (p PeerID) Bytes() []byte { return append([]byte(peerPrefix), p.key[:]...) }
+
+// Compare orders peers by their keys.
+func (p PeerID) Compare(o PeerID) int { return bytes.Compare(p.key[:], o.key[:]) }
 
 // IsZero reports whether p names nobody.
 func (p PeerID) IsZero() bool { return p == PeerID{} }

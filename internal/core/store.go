@@ -55,8 +55,19 @@ type View interface {
 	// which is causal, with keys greater than after. It stops after the entry with
 	// which their sizes exceed maxBytes, so it returns at least one if there is one.
 	EntriesAfter(space, after int64, maxBytes int) ([]EntryRecord, error)
+	// MembershipAfter is EntriesAfter for the membership chain alone.
+	MembershipAfter(space, after int64, maxBytes int) ([]EntryRecord, error)
+	// ContentAfter returns up to limit entries of the content chain with keys
+	// greater than after, without Ops and Sig.
+	ContentAfter(space, after int64, limit int) ([]EntryRecord, error)
+	// ContentOf returns up to limit content entries of one writer with keys greater
+	// than after and seq of at least from, without Ops and Sig, in order of key.
+	ContentOf(space, writer int64, from uint64, after int64, limit int) ([]EntryRecord, error)
 	// EntriesAt returns the entries of one writer at one seq: several after a fork.
 	EntriesAt(space, writer int64, chain Chain, seq uint64) ([]EntryRecord, error)
+	// FirstFork returns the lowest seq at which a writer's chain has several
+	// entries, 0 for none.
+	FirstFork(space, writer int64, chain Chain) (uint64, error)
 	// WriterHead returns the newest entry of a writer's chain, or ErrNotFound.
 	WriterHead(space, writer int64, chain Chain) (HeadRecord, error)
 	// Heads returns every writer's heads, ordered by writer key and chain.
@@ -66,6 +77,20 @@ type View interface {
 	Frontier(space int64, chain Chain) ([]FrontierRecord, error)
 	// AuthSet returns the sorted membership heads interned under key, or ErrNotFound.
 	AuthSet(key int64) ([]Hash, error)
+
+	// WritersOf returns the writers of a peer, in any order.
+	WritersOf(peer PeerID) ([]WriterRecord, error)
+
+	// Member returns ErrNotFound for somebody who is no member.
+	Member(space int64, peer PeerID) (MemberRecord, error)
+	// Members returns the members of a space, in any order.
+	Members(space int64) ([]MemberRecord, error)
+	// Invites returns the open invites of a space, in order of ID.
+	Invites(space int64) ([]InviteRecord, error)
+	// Verdicts returns the entries of a space that are over, in order of entry.
+	Verdicts(space int64) ([]VerdictRecord, error)
+	// Joining returns what Redeem keeps for a space that is not there yet, or nil.
+	Joining(space SpaceID) ([]byte, error)
 
 	// Parked returns the entries that wait for missing, in order of arrival.
 	Parked(space int64, missing Hash) ([]ParkedRecord, error)
@@ -93,12 +118,17 @@ type View interface {
 	// DocSnapshot returns the compacted state, or nil. DocRecord.ThroughN says
 	// which ops it covers.
 	DocSnapshot(doc int64) ([]byte, error)
-	// DocOps calls fn with the update of each sealed op with n greater than after,
-	// in order of n. The slice is fn's to keep.
+	// DocOps calls fn with the update of each sealed op of a kept entry with n
+	// greater than after, in order of n. The slice is fn's to keep.
 	DocOps(doc, after int64, fn func(n int64, update []byte) error) error
-	// DocEntries returns the keys of the entries that hold ops of a document, each
-	// once, in order.
+	// DocVoidOps is DocOps for the ops of void entries.
+	DocVoidOps(doc, after int64, fn func(n int64, update []byte) error) error
+	// DocEntries returns the keys of the kept entries that hold ops of a document,
+	// each once, in order.
 	DocEntries(doc int64) ([]int64, error)
+	// DocDeletes returns the keys of the kept entries that delete a document, each
+	// once, in order: those for which AddDocOp was called with length 0.
+	DocDeletes(doc int64) ([]int64, error)
 	// Tail returns the unsealed updates of a document in order.
 	Tail(doc int64) ([]TailRecord, error)
 	// TailDocs returns the keys of up to limit documents that have a tail, in
@@ -125,12 +155,21 @@ type Tx interface {
 	EnsureWriter(WriterRecord) (int64, error)
 	// InsertEntry stores an entry and sets its Key. Keys rise strictly.
 	InsertEntry(*EntryRecord) error
+	SetEntryState(entry int64, state EntryState) error
 	PutWriterHead(HeadRecord) error
 	AddFrontier(space int64, chain Chain, f FrontierRecord) error
 	// RemoveFrontier does nothing when the entry is not in the frontier.
 	RemoveFrontier(space int64, chain Chain, hash Hash) error
 	// EnsureAuthSet interns sorted membership heads.
 	EnsureAuthSet(space int64, heads []Hash) (int64, error)
+
+	// SetMembers replaces the members and open invites of a space.
+	SetMembers(space int64, members []MemberRecord, invites []InviteRecord) error
+	// PutVerdict inserts or updates what is known of an entry that is over.
+	PutVerdict(VerdictRecord) error
+	DeleteVerdict(space, entry int64) error
+	// SetJoining keeps a ticket's body until its space is there; nil removes it.
+	SetJoining(space SpaceID, ticket []byte) error
 
 	// Park stores an entry that waits. Parking it again replaces what it waits for.
 	Park(ParkedRecord) error
@@ -149,6 +188,9 @@ type Tx interface {
 	// AddDocOp records that op n of the document is the bytes
 	// [off, off+length) of the entry's Ops.
 	AddDocOp(doc, n, entry int64, off, length int) error
+	// ResetDoc removes what is known of a document's clients and deletions, its
+	// pending content and its snapshot, so that they can be made anew.
+	ResetDoc(doc int64) error
 	AddTail(doc int64, t TailRecord) error
 	ClearTail(doc int64) error
 }
@@ -185,8 +227,11 @@ type WriterRecord struct {
 // EntryState says what became of a stored entry.
 type EntryState uint8
 
-// EntryKept is an entry whose ops count. Authority adds further states.
-const EntryKept EntryState = 0
+// The states of entries.
+const (
+	EntryKept EntryState = 0 // its ops count
+	EntryVoid EntryState = 1 // its author had lost the right to make them
+)
 
 // EntryRecord is a row of table entry.
 type EntryRecord struct {
@@ -199,6 +244,33 @@ type EntryRecord struct {
 	State  EntryState
 	Auth   int64 // key of the cumulative auth set; 0 for none
 	Entry  Entry
+}
+
+// MemberRecord is a row of table member.
+type MemberRecord struct {
+	Peer  PeerID
+	Role  uint8
+	Kind  uint8
+	By    PeerID // who added them, or made the invite that they came by
+	Since Hash   // the entry that made them a member
+}
+
+// InviteRecord is a row of table invite.
+type InviteRecord struct {
+	ID        InviteID
+	Role      uint8
+	By        PeerID
+	Uses      int64 // left
+	ExpiresMs int64 // 0 for never
+}
+
+// VerdictRecord is a row of table verdict: a content entry that its author made
+// without knowing that they had lost the right to.
+type VerdictRecord struct {
+	Space   int64
+	Entry   int64
+	Cut     Hash  // the entry that took the right away; zero where none did by itself
+	Voucher int64 // an entry that builds upon it and so keeps it, 0 for none: it is void
 }
 
 // HeadRecord is a row of table writer_head.

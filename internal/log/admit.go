@@ -195,14 +195,17 @@ func (c *citations) checkLamport() error {
 	return nil
 }
 
-// checkAuthor wants the author to be a member who may do every op.
+// checkAuthor wants the author to be a member who may do every op, or somebody who
+// becomes one.
 func checkAuthor(e *Entry, authSet []core.Hash, past Past) error {
-	if e.Chain == core.ChainMembership && len(e.Ops) > 0 {
-		// Nobody but the genesis makes members yet. Whether this op is allowed, and
-		// whom it lets in, is for a version to say that can evaluate it.
-		return &WaitingError{Reason: WaitMembershipOp, Hash: e.Hash, Op: e.Ops[0].Body.Number()}
+	for _, op := range e.Ops {
+		if unknown, ok := op.Body.(UnknownOp); ok && e.Chain == core.ChainMembership {
+			// Whether this is allowed, and whom it lets in, is for a version to say that
+			// can evaluate it.
+			return &WaitingError{Reason: WaitMembershipOp, Hash: e.Hash, Op: unknown.Op}
+		}
 	}
-	state, err := StateAt(e.Space, authSet, past)
+	state, err := past.State(authSet)
 	if err != nil {
 		return err
 	}

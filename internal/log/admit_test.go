@@ -3,7 +3,6 @@ package log_test
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"testing"
@@ -57,9 +56,9 @@ func TestWaitingNamesAllThatIsMissing(t *testing.T) {
 		"genesis": {w.retire, []*log.Entry{w.genesis}, []core.Hash{w.genesis.Hash}}, // cited twice, named once
 		"mix":     {w.merge, []*log.Entry{w.update, w.remove}, sorted(w.update.Hash, w.remove.Hash)},
 	} {
-		past := maps.Clone(w.past)
+		past := w.past.clone()
 		for _, e := range c.without {
-			delete(past, e.Hash)
+			delete(past.all, e.Hash)
 		}
 		var waiting *log.WaitingError
 		err := judge(c.e.Raw, past)
@@ -76,32 +75,31 @@ func TestWaitingNamesAllThatIsMissing(t *testing.T) {
 // What is wrong for good is said at once, and nothing is fetched for it.
 func TestRejectionGoesBeforeWaiting(t *testing.T) {
 	w := newWorld(t)
-	delete(w.past, w.update.Hash)
+	delete(w.past.all, w.update.Hash)
 	raw := forge(t, w.owner, w.merge, nil, func(f []any) { f[fPrev] = w.retire.Hash[:] })
 	wantReason(t, "wrong prev, missing deps", judge(raw, w.past), log.ReasonPrev)
 }
 
-func TestMembershipOpsWait(t *testing.T) {
+func TestMembershipOpsOfALaterVersionWait(t *testing.T) {
 	w := newWorld(t)
-	other := peerOf(keyOf("stranger"))
 	for name, c := range map[string]struct {
-		key  string
-		body log.Body
+		key    string
+		number log.OpNumber
 	}{
-		"add":               {"owner", log.MemberAdd{Peer: other, Role: log.RoleEditor, Kind: log.KindDevice}},
-		"remove":            {"owner", log.UnknownOp{Op: log.OpMemberRemove, Raw: []byte{0x80}}},
-		"redeem":            {"stranger", log.UnknownOp{Op: log.OpInviteRedeem, Raw: []byte{0x81, 0x01}}},
-		"of a later number": {"stranger", log.UnknownOp{Op: 63, Raw: []byte{0x80}}},
+		"manage":           {"owner", 5},
+		"self":             {"owner", 63},
+		"by somebody else": {"stranger", 63},
 	} {
-		e := seal(t, keyOf(c.key), w.acts.Header, log.Op{ID: opID(1), Body: c.body})
+		body := log.UnknownOp{Op: c.number, Raw: []byte{0x80}}
+		e := seal(t, keyOf(c.key), w.acts.Header, log.Op{ID: opID(1), Body: body})
 		var waiting *log.WaitingError
 		_, err := log.Admit(e, w.past)
 		if !errors.As(err, &waiting) || errors.Is(err, core.ErrInvalidEntry) ||
-			waiting.Reason != log.WaitMembershipOp || waiting.Op != c.body.Number() || waiting.Error() == "" {
-			t.Errorf("%s: %v, want to wait for the evaluation of %s", name, err, c.body.Number())
+			waiting.Reason != log.WaitMembershipOp || waiting.Op != c.number || waiting.Error() == "" {
+			t.Errorf("%s: %v, want to wait for the evaluation of %s", name, err, c.number)
 		}
 	}
-	e := seal(t, w.owner, w.acts.Header, log.Op{ID: opID(1), Body: log.UnknownOp{Op: log.OpMemberAck, Raw: []byte{0x80}}})
+	e := seal(t, w.owner, w.acts.Header, log.Op{ID: opID(1), Body: log.UnknownOp{Op: 5, Raw: []byte{0x80}}})
 	raw := forge(t, w.owner, e, nil, func(f []any) { f[fLamport] = 9 })
 	wantReason(t, "inadmissible anyway", judge(raw, w.past), log.ReasonLamport)
 }
@@ -164,28 +162,28 @@ func TestErrorsOfThePastAreNoVerdict(t *testing.T) {
 
 	// A hole below what was accepted is damage, nothing to wait for.
 	lost := core.Hash{1}
-	a := w.past[w.merge.Hash]
+	a := w.past.all[w.merge.Hash]
 	a.AuthSet = []core.Hash{lost}
-	w.past[w.merge.Hash] = a
+	w.past.all[w.merge.Hash] = a
 	if _, err := log.Admit(w.unknown, w.past); !errors.Is(err, core.ErrCorrupt) {
 		t.Errorf("Admit over a hole = %v, want ErrCorrupt", err)
 	}
 }
 
-func TestStateAt(t *testing.T) {
+func TestStateOfAPast(t *testing.T) {
 	w := newWorld(t)
 	owner, stranger := peerOf(w.owner), peerOf(keyOf("stranger"))
-	s, err := log.StateAt(w.genesis.Hash, []core.Hash{w.acts.Hash}, w.past)
+	s, err := w.past.State([]core.Hash{w.acts.Hash})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if s.Role(owner) != log.RoleOwner || !s.Allows(owner, log.CapManage) || s.Role(stranger) != 0 || s.Allows(stranger, log.CapMember) {
 		t.Errorf("owner is %s, stranger is %s", s.Role(owner), s.Role(stranger))
 	}
-	if s, err := log.StateAt(w.genesis.Hash, nil, w.past); err != nil || s.Role(owner) != 0 {
+	if s, err := w.past.State(nil); err != nil || s.Role(owner) != 0 {
 		t.Errorf("before the genesis: owner is %s, %v", s.Role(owner), err)
 	}
-	if _, err := log.StateAt(core.Hash{5}, []core.Hash{{5}}, w.past); !errors.Is(err, core.ErrNotFound) {
-		t.Errorf("StateAt(unknown space) = %v, want ErrNotFound", err)
+	if _, err := w.past.State([]core.Hash{{5}}); !errors.Is(err, core.ErrCorrupt) {
+		t.Errorf("State(unknown entry) = %v, want ErrCorrupt", err)
 	}
 }

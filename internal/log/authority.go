@@ -6,121 +6,167 @@ import (
 	"github.com/soma-sdk/soma/internal/core"
 )
 
-// Role is what a member may do.
-type Role uint8
-
-// The roles. The numbers are those of the format.
-const (
-	RoleOwner  Role = 1 // manage, write, read
-	RoleEditor Role = 2 // write, read
-	RoleViewer Role = 3 // read
-	RoleCache  Role = 4 // store and serve
-)
-
-// String returns the role's name, "none" for that of somebody who is no member.
-func (r Role) String() string {
-	switch r {
-	case 0:
-		return "none"
-	case RoleOwner:
-		return "owner"
-	case RoleEditor:
-		return "editor"
-	case RoleViewer:
-		return "viewer"
-	case RoleCache:
-		return "cache"
-	}
-	return fmt.Sprintf("role %d", uint8(r))
+// Authority is the admitted membership entries of one space, and who may do what
+// after any of them. It is a function of that set: the order of Add does not
+// matter. It is for one goroutine.
+type Authority struct {
+	g      *graph
+	now    *State // of all nodes; nil when it has to be evaluated
+	states map[string]*State
 }
 
-// Kind is what a member is.
-type Kind uint8
+// maxStates bounds the states of parts of the space that are kept.
+const maxStates = 4096
 
-// The kinds. The numbers are those of the format.
-const (
-	KindDevice Kind = 1
-	KindBot    Kind = 2
-	KindCache  Kind = 3
-)
-
-// String returns the kind's name.
-func (k Kind) String() string {
-	switch k {
-	case KindDevice:
-		return "device"
-	case KindBot:
-		return "bot"
-	case KindCache:
-		return "cache"
-	}
-	return fmt.Sprintf("kind %d", uint8(k))
+// NewAuthority returns the authority of a space without entries.
+func NewAuthority() *Authority {
+	return &Authority{g: newGraph(), states: map[string]*State{}}
 }
 
-// Capability is what an op needs its author to have.
-type Capability uint8
+// Len returns the number of entries.
+func (a *Authority) Len() int { return len(a.g.nodes) }
 
-// The capabilities, each held by fewer than the one before.
-const (
-	CapSelf   Capability = iota // nothing: a statement about oneself
-	CapMember                   // any role
-	CapWrite                    // owners and editors
-	CapManage                   // owners
-)
-
-// Has reports whether the role gives the capability. No role, 0, gives CapSelf only.
-func (r Role) Has(c Capability) bool {
-	switch c {
-	case CapSelf:
-		return true
-	case CapMember:
-		return r >= RoleOwner && r <= RoleCache
-	case CapWrite:
-		return r == RoleOwner || r == RoleEditor
-	case CapManage:
-		return r == RoleOwner
-	}
-	return false
+// Has reports whether an entry was added.
+func (a *Authority) Has(hash core.Hash) bool {
+	_, ok := a.g.index[hash]
+	return ok
 }
 
-// State says who is a member, as of a membership past. The zero State has no members.
-type State struct {
-	roles map[core.PeerID]Role
-}
-
-// Role returns the peer's role, or 0 for one who is not a member.
-func (s State) Role(peer core.PeerID) Role { return s.roles[peer] }
-
-// Allows reports whether the peer has the capability.
-func (s State) Allows(peer core.PeerID, c Capability) bool { return s.Role(peer).Has(c) }
-
-// StateAt returns the state after the membership entries in heads and in their
-// past. Without heads nobody is a member.
-//
-// Admit lets no membership op but that of the genesis in, so in every past the
-// genesis alone says who is a member: its author, as owner. Whoever evaluates
-// further ops replays them here and stops making them wait in Admit.
-func StateAt(space core.Hash, heads []core.Hash, past Past) (State, error) {
-	if len(heads) == 0 {
-		return State{}, nil
+// Add adds an admitted membership entry, for which Admit returned authSet. All of
+// its past must have been added. Adding it again does nothing.
+func (a *Authority) Add(e *Entry, authSet []core.Hash) error {
+	if a.Has(e.Hash) {
+		return nil
 	}
-	genesis, err := past.Ancestor(space)
+	past, err := a.g.closure(authSet)
 	if err != nil {
-		return State{}, fmt.Errorf("look up genesis %s: %w", space, err)
+		return fmt.Errorf("evaluate entry %s: %w", e.Hash, err)
 	}
-	return State{roles: map[core.PeerID]Role{genesis.Peer: RoleOwner}}, nil
+	before, err := a.At(authSet)
+	if err != nil {
+		return fmt.Errorf("evaluate entry %s: %w", e.Hash, err)
+	}
+	n := len(a.g.nodes)
+	now := a.now
+	if n == 0 {
+		now = before
+	}
+	a.g.append(e, authSet, past, before)
+	a.now = nil
+	if now != nil && past.end == n && past.whole() {
+		a.now = now.extended(n)
+	}
+	return nil
 }
 
-// permits rejects an entry unless its author is a member who may do every op.
-func (s State) permits(e *Entry) error {
-	if !s.Allows(e.Peer, CapMember) { // also for an entry without ops
+// Truncate takes back the entries that were added after the first n.
+func (a *Authority) Truncate(n int) {
+	if n < len(a.g.nodes) {
+		a.g.truncate(n)
+		a.now = nil
+		clear(a.states)
+	}
+}
+
+// Now returns the state after all entries.
+func (a *Authority) Now() *State {
+	if a.now == nil {
+		a.now = a.g.evaluate(a.g.everything())
+	}
+	return a.now
+}
+
+// At returns the state after the entries in heads and all in their past. Without
+// heads nobody is a member. An unknown head is core.ErrCorrupt.
+func (a *Authority) At(heads []core.Hash) (*State, error) {
+	of, err := a.g.closure(heads)
+	if err != nil {
+		return nil, err
+	}
+	if of.end == len(a.g.nodes) && of.whole() {
+		return a.Now(), nil
+	}
+	key := keyOf(heads)
+	if s := a.states[key]; s != nil {
+		return s, nil
+	}
+	s := a.evaluate(heads, of)
+	if len(a.states) >= maxStates {
+		clear(a.states)
+	}
+	a.states[key] = s
+	return s, nil
+}
+
+// evaluate computes the state of a closure. After a single head it is the one
+// before that head, extended, if that one is at hand.
+func (a *Authority) evaluate(heads []core.Hash, of region) *State {
+	if len(heads) == 1 {
+		n := a.g.index[heads[0]]
+		parents := a.g.nodes[n].parents
+		before := make([]core.Hash, len(parents))
+		for i, p := range parents {
+			before[i] = a.g.nodes[p].hash
+		}
+		if s := a.states[keyOf(before)]; s != nil {
+			return s.extended(n)
+		}
+	}
+	return a.g.evaluate(of)
+}
+
+func keyOf(heads []core.Hash) string {
+	heads = sortedSet(heads)
+	b := make([]byte, 0, len(heads)*hashBytes)
+	for _, h := range heads {
+		b = append(b, h[:]...)
+	}
+	return string(b)
+}
+
+// permits rejects an entry unless its author may do every op. before is the state
+// after its membership past.
+func (s *State) permits(e *Entry) error {
+	if redeem, ok := redemption(e); ok {
+		return s.admitsBy(e, redeem)
+	}
+	role := s.Role(e.Peer)
+	if !role.Has(CapMember) { // also for an entry without ops
 		return reject(ReasonNotMember, "%s", e.Peer)
 	}
 	for _, op := range e.Ops {
 		number := op.Body.Number()
-		if r, ok := RangeOf(number); !ok || !s.Allows(e.Peer, r.Needs) {
-			return reject(ReasonCapability, "%s is not for the role %s", number, s.Role(e.Peer))
+		if r, ok := RangeOf(number); !ok || !role.Has(r.Needs) {
+			return reject(ReasonCapability, "%s is not for the role %s", number, role)
 		}
+		if number == OpInviteRedeem {
+			return reject(ReasonInvite, "is not the only op of its entry")
+		}
+	}
+	return nil
+}
+
+// redemption returns the op of an entry that redeems an invite and does nothing else.
+func redemption(e *Entry) (InviteRedeem, bool) {
+	if len(e.Ops) != 1 {
+		return InviteRedeem{}, false
+	}
+	redeem, ok := e.Ops[0].Body.(InviteRedeem)
+	return redeem, ok
+}
+
+// admitsBy rejects a redemption unless the invite is open and was proven.
+func (s *State) admitsBy(e *Entry, redeem InviteRedeem) error {
+	v, known := s.Invite(redeem.Invite)
+	switch {
+	case !known:
+		return reject(ReasonInvite, "%s was never made", redeem.Invite)
+	case v.Revoked:
+		return reject(ReasonInvite, "%s is revoked", redeem.Invite)
+	case s.Role(e.Peer) == 0 && v.Uses <= 0:
+		return reject(ReasonInvite, "%s is used up", redeem.Invite)
+	case !redeem.proves(e.SpaceHash(), e.Peer):
+		return reject(ReasonInvite, "not proven for %s", e.Peer)
 	}
 	return nil
 }

@@ -12,9 +12,6 @@ var (
 // EncodeHeader encodes h as it is.
 func EncodeHeader(h Header) ([]byte, error) { return h.encode() }
 
-// Permits judges an entry by given roles.
-func Permits(roles map[core.PeerID]Role, e *Entry) error { return State{roles: roles}.permits(e) }
-
 // Uncovered returns one of targets that is not in the closure of heads.
 func Uncovered(past Past, heads, targets []core.Hash) (core.Hash, bool, error) {
 	return newWalk(past).uncovered(heads, targets)

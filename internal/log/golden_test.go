@@ -34,6 +34,26 @@ func golden(t *testing.T) map[string][]byte {
 	} {
 		files[name+".frame"] = log.AppendFrame(nil, e.Raw)
 	}
+	r := newRealm(t, "owner")
+	cut := []log.CutHead{{Incarnation: incarnationOf(3), Seq: 300, Hash: w.meta.Hash}}
+	invite := r.invite("golden", log.RoleEditor, 3)
+	invite.ExpiresMs = testTime
+	r.act("owner", nil, r.add("bob", log.RoleEditor), invite, r.add("cid", log.RoleOwner))
+	for _, e := range []struct {
+		name, by string
+		body     log.Body
+	}{
+		{"member-add", "owner", log.MemberAdd{Peer: r.peer("eve"), Role: log.RoleCache, Kind: log.KindCache}},
+		{"member-role", "owner", log.MemberRole{Peer: r.peer("bob"), Role: log.RoleViewer, Cut: cut}},
+		{"member-remove", "owner", log.MemberRemove{Peer: r.peer("bob"), Purge: true, Cut: cut}},
+		{"member-ack", "owner", log.MemberAck{Peer: r.peer("cid")}},
+		{"member-leave", "cid", log.MemberLeave{Cut: cut}},
+		{"invite-redeem", "dan", r.redeem("golden", "dan")},
+		{"invite-create", "owner", invite},
+		{"invite-revoke", "owner", log.InviteRevoke{Invite: invite.Invite}},
+	} {
+		files[e.name+".frame"] = log.AppendFrame(nil, r.act(e.by, nil, e.body).Raw)
+	}
 	return files
 }
 
@@ -83,7 +103,7 @@ func TestGolden(t *testing.T) {
 // Reading starts from the files alone, as a later version would.
 func TestGoldenIsRead(t *testing.T) {
 	w := newWorld(t)
-	past := memory{}
+	past := newMemory()
 	space, entries, err := readArchive(bytes.NewReader(readGolden(t, "space.archive")))
 	if err != nil {
 		t.Fatal(err)

@@ -25,6 +25,10 @@ const (
 	MaxSpaceNameBytes = 256
 	// MaxRetired bounds the incarnations that one writer.retire op names.
 	MaxRetired = 256
+	// MaxCut bounds the heads that one op names of a member's content.
+	MaxCut = 4096
+	// MaxInviteUses bounds how many may join by one invite.
+	MaxInviteUses = 10_000
 	// MaxEntryBytes bounds an entry as core.Entry.Size counts it.
 	MaxEntryBytes = MaxHeaderBytes + MaxOpsBytes + signatureBytes
 	// MaxFrameBytes bounds a frame.

@@ -20,12 +20,13 @@ type OpNumber uint64
 //
 //	number   op             body
 //	     1   member.add     [peer, role, kind]
-//	     2   member.role    reserved
-//	     3   member.remove  reserved
-//	     4   member.ack     reserved
-//	     8   invite.create  reserved
-//	     9   invite.revoke  reserved
-//	    32   invite.redeem  reserved
+//	     2   member.role    [peer, role, cut]
+//	     3   member.remove  [peer, purge, cut]
+//	     4   member.ack     [peer]
+//	     8   invite.create  [invite, role, uses, expiresMs]
+//	     9   invite.revoke  [invite]
+//	    32   invite.redeem  [invite, kind, proof]
+//	    33   member.leave   [cut]
 //	    64   writer.retire  [[incarnation, ...]]
 //	    96   page.put       reserved
 //	    97   page.move      reserved
@@ -36,6 +37,9 @@ type OpNumber uint64
 //	   113   blob.remove    reserved
 //	   160   space.meta     [name]
 //	   192   checkpoint     reserved
+//
+// where cut = [[incarnation, seq, hash], ...], strictly ascending by incarnation
+// and hash.
 const (
 	OpMemberAdd    OpNumber = 1
 	OpMemberRole   OpNumber = 2
@@ -44,6 +48,7 @@ const (
 	OpInviteCreate OpNumber = 8
 	OpInviteRevoke OpNumber = 9
 	OpInviteRedeem OpNumber = 32
+	OpMemberLeave  OpNumber = 33
 	OpWriterRetire OpNumber = 64
 	OpPagePut      OpNumber = 96
 	OpPageMove     OpNumber = 97
@@ -64,6 +69,7 @@ var opNames = map[OpNumber]string{
 	OpInviteCreate: "invite.create",
 	OpInviteRevoke: "invite.revoke",
 	OpInviteRedeem: "invite.redeem",
+	OpMemberLeave:  "member.leave",
 	OpWriterRetire: "writer.retire",
 	OpPagePut:      "page.put",
 	OpPageMove:     "page.move",
@@ -139,8 +145,8 @@ type Op struct {
 	Body Body
 }
 
-// Body is what an op does: one of MemberAdd, WriterRetire, SpaceMeta, DocUpdate,
-// DocDelete and UnknownOp.
+// Body is what an op does: one of the Member and Invite ops, WriterRetire, SpaceMeta,
+// DocUpdate, DocDelete and UnknownOp.
 type Body interface {
 	Number() OpNumber
 	// wire returns the body as the encoder takes it.
@@ -341,28 +347,17 @@ func detail(err error) any {
 // decoders read the bodies of the ops that this version knows.
 var decoders = map[OpNumber]func(*scanner) (Body, error){
 	OpMemberAdd:    decodeMemberAdd,
+	OpMemberRole:   decodeMemberRole,
+	OpMemberRemove: decodeMemberRemove,
+	OpMemberAck:    decodeMemberAck,
+	OpInviteCreate: decodeInviteCreate,
+	OpInviteRevoke: decodeInviteRevoke,
+	OpInviteRedeem: decodeInviteRedeem,
+	OpMemberLeave:  decodeMemberLeave,
 	OpWriterRetire: decodeWriterRetire,
 	OpSpaceMeta:    decodeSpaceMeta,
 	OpDocUpdate:    decodeDocUpdate,
 	OpDocDelete:    decodeDocDelete,
-}
-
-func decodeMemberAdd(s *scanner) (Body, error) {
-	s.arrayOf(3)
-	b := MemberAdd{Peer: core.PeerIDFromKey(s.fixed(keyBytes))}
-	role, kind := s.uint(), s.uint()
-	switch {
-	case s.err != nil:
-		return nil, s.err
-	case b.Peer.IsZero():
-		return nil, fmt.Errorf("the key is zero")
-	case role < uint64(RoleOwner) || role > uint64(RoleCache):
-		return nil, fmt.Errorf("role %d", role)
-	case kind < uint64(KindDevice) || kind > uint64(KindCache):
-		return nil, fmt.Errorf("kind %d", kind)
-	}
-	b.Role, b.Kind = Role(role), Kind(kind)
-	return b, nil
 }
 
 func decodeWriterRetire(s *scanner) (Body, error) {

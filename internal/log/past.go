@@ -14,6 +14,9 @@ import (
 type Past interface {
 	// Ancestor returns an accepted entry, or core.ErrNotFound.
 	Ancestor(hash core.Hash) (Ancestor, error)
+	// State returns who may do what after the membership entries in heads and in
+	// their past, all of them accepted. Without heads nobody is a member.
+	State(heads []core.Hash) (*State, error)
 }
 
 // Ancestor is what later entries need to know about an accepted one.
@@ -59,6 +62,9 @@ func (w *walk) Ancestor(hash core.Hash) (Ancestor, error) {
 	w.seen[hash] = a
 	return a, nil
 }
+
+// State implements Past.
+func (w *walk) State(heads []core.Hash) (*State, error) { return w.past.State(heads) }
 
 // must returns an entry that an accepted one cites, so it cannot be missing.
 func (w *walk) must(hash core.Hash) (Ancestor, error) {

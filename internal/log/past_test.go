@@ -49,7 +49,7 @@ func (g *graph) maximal(set []core.Hash) []core.Hash {
 // drawGraph makes a graph of nodes with any parents among those before. Parents
 // are not reduced to heads here, while AuthSets are, as in Admit.
 func drawGraph(t *rapid.T) *graph {
-	g := &graph{memory: memory{}, closure: map[core.Hash]map[core.Hash]bool{}}
+	g := &graph{memory: newMemory(), closure: map[core.Hash]map[core.Hash]bool{}}
 	n := rapid.IntRange(1, 25).Draw(t, "nodes")
 	for i := range n {
 		// A multiplier spreads the order of hashes apart from that of the nodes.
@@ -61,10 +61,10 @@ func drawGraph(t *rapid.T) *graph {
 		g.closure[node.Hash] = g.of(parents)
 		g.closure[node.Hash][node.Hash] = true
 		for _, p := range parents {
-			node.Lamport = max(node.Lamport, g.memory[p].Lamport+1)
+			node.Lamport = max(node.Lamport, g.all[p].Lamport+1)
 		}
 		node.AuthSet = g.maximal(parents)
-		g.memory[node.Hash] = node
+		g.all[node.Hash] = node
 		g.order = append(g.order, node.Hash)
 	}
 	return g
@@ -139,7 +139,7 @@ func TestAdmitAgainstOracle(t *testing.T) {
 	genesis := newWorld(t).genesis
 	rapid.Check(t, func(t *rapid.T) {
 		r := &replica{
-			graph:   &graph{memory: memory{}, closure: map[core.Hash]map[core.Hash]bool{}},
+			graph:   &graph{memory: newMemory(), closure: map[core.Hash]map[core.Hash]bool{}},
 			space:   genesis.Hash,
 			heads:   map[core.WriterID][2]*log.Entry{},
 			content: map[core.Hash]*log.Entry{},
@@ -157,7 +157,7 @@ func TestAdmitAgainstOracle(t *testing.T) {
 			highest := uint64(0)
 			if prev := r.heads[log.WriterIDOf(genesis.Peer, h.Incarnation)][h.Chain]; prev != nil {
 				h.Seq, h.Prev, highest = prev.Seq+1, prev.Hash, prev.Lamport
-				if base = r.memory[prev.Hash].AuthSet; h.Chain == core.ChainMembership {
+				if base = r.all[prev.Hash].AuthSet; h.Chain == core.ChainMembership {
 					base = []core.Hash{prev.Hash}
 				}
 			}
@@ -183,7 +183,7 @@ func TestAdmitAgainstOracle(t *testing.T) {
 				h.Deps = sorted(slices.Collect(maps.Keys(deps))...)
 			}
 			for _, cited := range slices.Concat(h.Auth, h.Deps) {
-				highest = max(highest, r.memory[cited].Lamport)
+				highest = max(highest, r.all[cited].Lamport)
 			}
 			h.Lamport = highest + 1
 			e, err := log.Seal(owner, h, nil)
@@ -209,9 +209,12 @@ func TestAdmitAgainstOracle(t *testing.T) {
 }
 
 func (r *replica) add(e *log.Entry, set []core.Hash) {
-	r.memory[e.Hash] = e.AsAncestor(set)
+	r.all[e.Hash] = e.AsAncestor(set)
 	r.known[e.Hash] = r.of(set)
 	if e.Chain == core.ChainMembership {
+		if err := r.authority.Add(e, set); err != nil {
+			panic(err)
+		}
 		closure := r.of(set)
 		closure[e.Hash] = true
 		r.closure[e.Hash] = closure
@@ -226,15 +229,15 @@ func (r *replica) add(e *log.Entry, set []core.Hash) {
 
 // A walk must not be made longer by shapes that have many paths.
 func TestManyPathsAreWalkedOnce(t *testing.T) {
-	past := memory{}
+	past := newMemory()
 	last := []core.Hash{{0xff}}
-	past[last[0]] = log.Ancestor{Hash: last[0], Lamport: 1}
+	past.all[last[0]] = log.Ancestor{Hash: last[0], Lamport: 1}
 	first := last
 	for level := range 60 { // 2^60 paths
 		var next []core.Hash
 		for i := range 2 {
 			h := core.Hash{byte(level), byte(i), 1}
-			past[h] = log.Ancestor{Hash: h, Lamport: uint64(level + 2), AuthSet: last}
+			past.all[h] = log.Ancestor{Hash: h, Lamport: uint64(level + 2), AuthSet: last}
 			next = append(next, h)
 		}
 		last = next

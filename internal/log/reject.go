@@ -49,6 +49,7 @@ const (
 	ReasonLamport       Reason = "lamport"         // not 1 + the maximum of what is cited
 	ReasonNotMember     Reason = "not-member"      // the author is no member in the past of the entry
 	ReasonCapability    Reason = "capability"      // the author's role does not allow an op
+	ReasonInvite        Reason = "invite"          // a redemption of an invite that is not open, or not proven
 )
 
 // limits are the reasons that say "too much" rather than "wrong".

@@ -120,7 +120,7 @@ func rejections(t testing.TB, w *world) []rejection {
 	}
 	genesis("no ops")
 	genesis("two ops", member(1, me, 1, 1), member(2, other, 1, 1))
-	genesis("another op", rawOp(int(log.OpMemberAck), 1, []any{}))
+	genesis("another op", rawOp(int(log.OpMemberAck), 1, []any{me}))
 	genesis("another member", member(1, other, 1, 1))
 	genesis("editor", member(1, me, 2, 1))
 	genesis("cache", member(1, me, 1, 3))
@@ -186,6 +186,42 @@ func rejections(t testing.TB, w *world) []rejection {
 	wrong(log.OpMemberAdd, "role 257", other, 257, 1)
 	wrong(log.OpMemberAdd, "kind 0", other, 1, 0)
 	wrong(log.OpMemberAdd, "kind 4", other, 1, 4)
+	head1 := []any{zero[:16], 1, zero}
+	wrong(log.OpMemberRole, "empty")
+	wrong(log.OpMemberRole, "zero key", zero, 1, []any{})
+	wrong(log.OpMemberRole, "role 0", other, 0, []any{})
+	wrong(log.OpMemberRole, "no cut", other, 1)
+	wrong(log.OpMemberRemove, "empty")
+	wrong(log.OpMemberRemove, "purge is a number", other, 1, []any{})
+	wrong(log.OpMemberRemove, "purge is null", other, nil, []any{})
+	wrong(log.OpMemberRemove, "cut of bytes", other, true, zero)
+	wrong(log.OpMemberRemove, "head of two", other, true, []any{[]any{zero[:16], make([]byte, 40)}})
+	wrong(log.OpMemberRemove, "head at 0", other, true, []any{[]any{zero[:16], 0, zero}})
+	wrong(log.OpMemberRemove, "head at 2^53", other, true, []any{[]any{zero[:16], 1 << 53, zero}})
+	wrong(log.OpMemberRemove, "short head", other, true, []any{[]any{zero[:16], 1, zero[:31]}, 1})
+	wrong(log.OpMemberRemove, "head twice", other, true, []any{head1, head1})
+	wrong(log.OpMemberRemove, "too many heads", other, true, func() (out []any) {
+		for i := range log.MaxCut + 1 {
+			out = append(out, []any{append([]byte{byte(i >> 8), byte(i)}, zero[:14]...), 1, zero})
+		}
+		return out
+	}())
+	wrong(log.OpMemberLeave, "empty")
+	wrong(log.OpMemberLeave, "head twice", []any{head1, head1})
+	wrong(log.OpMemberAck, "empty")
+	wrong(log.OpMemberAck, "zero key", zero)
+	wrong(log.OpInviteCreate, "empty")
+	wrong(log.OpInviteCreate, "zero", zero, 2, 1, 0)
+	wrong(log.OpInviteCreate, "for owners", other, 1, 1, 0)
+	wrong(log.OpInviteCreate, "role 5", other, 5, 1, 0)
+	wrong(log.OpInviteCreate, "no use", other, 2, 0, 0)
+	wrong(log.OpInviteCreate, "too many uses", other, 2, log.MaxInviteUses+1, 0)
+	wrong(log.OpInviteCreate, "expires at 2^53", other, 2, 1, 1<<53)
+	wrong(log.OpInviteRevoke, "empty")
+	wrong(log.OpInviteRevoke, "zero", zero)
+	wrong(log.OpInviteRedeem, "empty")
+	wrong(log.OpInviteRedeem, "kind 0", other, 0, make([]byte, 64))
+	wrong(log.OpInviteRedeem, "short proof", other, 1, make([]byte, 63))
 	wrong(log.OpWriterRetire, "empty")
 	wrong(log.OpWriterRetire, "none", []any{})
 	wrong(log.OpWriterRetire, "twice", []any{zero[:16], zero[:16]})
@@ -251,6 +287,8 @@ func rejections(t testing.TB, w *world) []rejection {
 	add(log.ReasonNotMember, "content", forge(t, stranger, w.retire, nil, nil))
 	add(log.ReasonNotMember, "no ops", forge(t, stranger, w.retire, []byte{0x80}, nil))
 	add(log.ReasonNotMember, "membership without ops", forge(t, stranger, w.acts, nil, nil))
+	add(log.ReasonInvite, "never made", forge(t, stranger, w.acts,
+		encode(t, []any{rawOp(int(log.OpInviteRedeem), 1, []any{other, 1, make([]byte, 64)})}), nil))
 	return all
 }
 
@@ -311,27 +349,4 @@ func TestLimitsAreTooLarge(t *testing.T) {
 			t.Errorf("%s: is ErrTooLarge = %v, want %v", r.name, got, large)
 		}
 	}
-}
-
-func TestCapabilities(t *testing.T) {
-	w := newWorld(t)
-	entries := map[string]*log.Entry{"retire": w.retire, "meta": w.meta, "update": w.update, "remove": w.remove, "unknown write": w.unknown, "no ops": w.merge}
-	for role, allowed := range map[log.Role]string{
-		log.RoleOwner:  "retire meta update remove unknown write no ops",
-		log.RoleEditor: "retire update remove unknown write no ops",
-		log.RoleViewer: "retire no ops",
-		log.RoleCache:  "retire no ops",
-	} {
-		for name, e := range entries {
-			err := log.Permits(map[core.PeerID]log.Role{e.Peer: role}, e)
-			if strings.Contains(allowed, name) {
-				if err != nil {
-					t.Errorf("%s by %s: %v", name, role, err)
-				}
-				continue
-			}
-			wantReason(t, name+" by "+role.String(), err, log.ReasonCapability)
-		}
-	}
-	wantReason(t, "nobody", log.Permits(nil, w.merge), log.ReasonNotMember)
 }

@@ -144,6 +144,17 @@ func (s *scanner) optional(n int) []byte {
 	return b
 }
 
+// bool reads true or false.
+func (s *scanner) bool() bool {
+	start := s.off
+	major, arg := s.head()
+	if s.err == nil && (major != majorSimple || arg != 20 && arg != 21 || s.off != start+1) {
+		s.off = start
+		s.fail(ReasonEncoding, "want true or false")
+	}
+	return s.err == nil && arg == 21
+}
+
 func (s *scanner) text() string {
 	b := s.take(s.expect(majorText, "text"))
 	if s.err == nil && !utf8.Valid(b) {

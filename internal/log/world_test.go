@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -33,15 +34,27 @@ func opID(n int) log.OpID {
 func incarnationOf(n byte) core.Incarnation { return core.Incarnation(bytes.Repeat([]byte{n}, 16)) }
 
 // memory is a Past.
-type memory map[core.Hash]log.Ancestor
+type memory struct {
+	all       map[core.Hash]log.Ancestor
+	authority *log.Authority
+}
+
+func newMemory() memory {
+	return memory{all: map[core.Hash]log.Ancestor{}, authority: log.NewAuthority()}
+}
+
+// clone returns a memory from which entries can be deleted.
+func (m memory) clone() memory { return memory{all: maps.Clone(m.all), authority: m.authority} }
 
 func (m memory) Ancestor(hash core.Hash) (log.Ancestor, error) {
-	a, ok := m[hash]
+	a, ok := m.all[hash]
 	if !ok {
 		return log.Ancestor{}, fmt.Errorf("memory: %w", core.ErrNotFound)
 	}
 	return a, nil
 }
+
+func (m memory) State(heads []core.Hash) (*log.State, error) { return m.authority.At(heads) }
 
 // take admits an entry and remembers it.
 func (m memory) take(t testing.TB, e *log.Entry) *log.Entry {
@@ -50,7 +63,12 @@ func (m memory) take(t testing.TB, e *log.Entry) *log.Entry {
 	if err != nil {
 		t.Fatalf("Admit = %v", err)
 	}
-	m[e.Hash] = e.AsAncestor(set)
+	m.all[e.Hash] = e.AsAncestor(set)
+	if e.Chain == core.ChainMembership {
+		if err := m.authority.Add(e, set); err != nil {
+			t.Fatalf("Add = %v", err)
+		}
+	}
 	return e
 }
 
@@ -87,7 +105,7 @@ const testTime = 1_700_000_000_000
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{past: memory{}, owner: keyOf("owner")}
+	w := &world{past: newMemory(), owner: keyOf("owner")}
 	one, two := incarnationOf(1), incarnationOf(2)
 
 	w.genesis = w.past.take(t, seal(t, w.owner,

@@ -229,7 +229,41 @@ func (w *work) takeOne(space *core.SpaceRecord, a *arrival) (Outcome, error) {
 			return outcome, err
 		}
 	}
+	if a.entry.Chain == core.ChainMembership {
+		return outcome, nil // finish draws the conclusions from all of them
+	}
+	if err := w.judgeNew(space, a.entry, rec); err != nil {
+		return outcome, err
+	}
+	if rec.State != core.EntryKept {
+		return outcome, w.shelve(space, a, rec)
+	}
 	return outcome, w.apply(space, a, rec)
+}
+
+// shelve notes where the ops of a void entry are, should it be kept one day.
+func (w *work) shelve(space *core.SpaceRecord, a *arrival, rec *core.EntryRecord) error {
+	for _, op := range a.entry.Ops {
+		var h *head
+		var err error
+		switch b := op.Body.(type) {
+		case log.DocUpdate:
+			if h, err = w.headOrNew(space.Key, b.Doc, a.entry.Peer); err == nil {
+				h.Hidden = h.Hidden || h.UpdatedAtMs == 0
+				err = w.noteOp(h, rec.Key, b.Offset, b.Length)
+			}
+		case log.DocDelete:
+			if h, err = w.head(space.Key, b.Doc); err == nil {
+				err = w.noteOp(h, rec.Key, 0, 0)
+			} else if isNotFound(err) {
+				err = nil
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("shelve entry %s: %w", a.entry.Hash, err)
+		}
+	}
+	return nil
 }
 
 // park keeps an entry until the first entry that it misses is there. One that
@@ -269,7 +303,7 @@ func (w *work) apply(space *core.SpaceRecord, a *arrival, rec *core.EntryRecord)
 			err = w.applyUpdate(space, a.entry, body, updates[0], rec.Key, rec.Writer)
 			updates = updates[1:]
 		case log.DocDelete:
-			err = w.applyDelete(space, a.entry, body)
+			err = w.applyDelete(space, a.entry, body, rec.Key)
 		case log.SpaceMeta:
 			var changed bool
 			if changed, err = w.foldName(space, a.entry, rec.Key, body.Name); changed {

@@ -164,7 +164,7 @@ func TestNewerMembershipWaits(t *testing.T) {
 	acts := w.sign(log.Header{
 		Space: w.genesis, Incarnation: w.incarnation, Chain: core.ChainMembership, Seq: 1,
 		Auth: []core.Hash{w.genesis}, Lamport: 2, WallMs: 1,
-	}, log.UnknownOp{Op: log.OpMemberRole, Raw: []byte{0x81, 0x01}})
+	}, log.UnknownOp{Op: 5, Raw: []byte{0x81, 0x01}})
 	h := w.header()
 	h.Auth, h.Lamport = []core.Hash{acts.Hash}, 3
 	builds := w.sign(h, update("doc", insert(1, 0, "unseen")))

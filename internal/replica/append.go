@@ -13,12 +13,22 @@ import (
 // append seals ops into an own content entry at the end of the log and returns
 // it with its key. Ops must fit into one entry.
 func (w *work) append(space *core.SpaceRecord, bodies ...log.Body) (*log.Entry, int64, error) {
+	return w.extend(space, core.ChainContent, bodies)
+}
+
+// act is append for the membership chain.
+func (w *work) act(space *core.SpaceRecord, bodies ...log.Body) error {
+	_, _, err := w.extend(space, core.ChainMembership, bodies)
+	return err
+}
+
+func (w *work) extend(space *core.SpaceRecord, chain core.Chain, bodies []log.Body) (*log.Entry, int64, error) {
 	ops := make([]log.Op, len(bodies))
 	for i, body := range bodies {
 		ops[i] = log.Op{ID: log.NewOpID(), Body: body}
 	}
 	for {
-		header, more, err := w.header(space)
+		header, more, err := w.header(space, chain)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -32,21 +42,21 @@ func (w *work) append(space *core.SpaceRecord, bodies ...log.Body) (*log.Entry, 
 	}
 }
 
-// header returns the header of the next own content entry, and whether more heads
+// header returns the header of the next own entry of a chain, and whether more heads
 // are left than it can cite.
-func (w *work) header(space *core.SpaceRecord) (h log.Header, more bool, err error) {
+func (w *work) header(space *core.SpaceRecord, chain core.Chain) (h log.Header, more bool, err error) {
 	self := w.r.self
 	genesis, err := space.ID.Hash()
 	if err != nil {
 		return h, false, err
 	}
 	h = log.Header{
-		Space: genesis, Incarnation: self.incarnation, Chain: core.ChainContent, Seq: 1,
+		Space: genesis, Incarnation: self.incarnation, Chain: chain, Seq: 1,
 		WallMs: uint64(max(w.nowMs, 0)),
 	}
 	past := w.pastOf(space)
 	var base []core.Hash
-	head, err := w.WriterHead(space.Key, self.writerKey, core.ChainContent)
+	head, err := w.WriterHead(space.Key, self.writerKey, chain)
 	switch {
 	case err == nil:
 		prev, err := past.Ancestor(head.Hash)
@@ -54,6 +64,9 @@ func (w *work) header(space *core.SpaceRecord) (h log.Header, more bool, err err
 			return h, false, err
 		}
 		h.Seq, h.Prev, h.Lamport, base = head.Seq+1, head.Hash, prev.Lamport, prev.AuthSet
+		if chain == core.ChainMembership {
+			base = []core.Hash{head.Hash}
+		}
 	case !errors.Is(err, core.ErrNotFound):
 		return h, false, err
 	}
@@ -64,10 +77,12 @@ func (w *work) header(space *core.SpaceRecord) (h log.Header, more bool, err err
 	if h.Auth, err = log.NewAuth(past, base, members); err != nil {
 		return h, false, err
 	}
-	if h.Deps, err = w.frontier(space, core.ChainContent); err != nil {
-		return h, false, err
+	if chain == core.ChainContent {
+		if h.Deps, err = w.frontier(space, core.ChainContent); err != nil {
+			return h, false, err
+		}
+		h.Deps = slices.DeleteFunc(h.Deps, func(hash core.Hash) bool { return hash == h.Prev })
 	}
-	h.Deps = slices.DeleteFunc(h.Deps, func(hash core.Hash) bool { return hash == h.Prev })
 	if len(h.Auth) > log.MaxHeads || len(h.Deps) > log.MaxHeads {
 		more = true
 		h.Auth = h.Auth[:min(len(h.Auth), log.MaxHeads)]
@@ -99,7 +114,7 @@ func (w *work) frontier(space *core.SpaceRecord, chain core.Chain) ([]core.Hash,
 // seal signs an own entry, passes it through the same gate as those of others and
 // stores it.
 func (w *work) seal(space *core.SpaceRecord, h log.Header, ops []log.Op) (*log.Entry, int64, error) {
-	if h.Seq == 1 && !h.IsGenesis() {
+	if h.Seq == 1 && h.Chain == core.ChainContent {
 		retire, err := w.retire(space)
 		if err != nil {
 			return nil, 0, err
@@ -163,6 +178,10 @@ func (w *work) retire(space *core.SpaceRecord) ([]log.Op, error) {
 // It returns the row, or what log.Admit returns.
 func (w *work) admit(space *core.SpaceRecord, e *log.Entry) (*core.EntryRecord, error) {
 	past := w.pastOf(space)
+	a, err := w.authority(space) // as it is before the entry
+	if err != nil {
+		return nil, err
+	}
 	authSet, err := log.Admit(e, past)
 	if err != nil {
 		return nil, err
@@ -183,6 +202,12 @@ func (w *work) admit(space *core.SpaceRecord, e *log.Entry) (*core.EntryRecord, 
 		return nil, err
 	}
 	past.known[e.Hash] = e.AsAncestor(authSet)
+	delete(w.forks, rec.Writer)
+	if e.Chain == core.ChainMembership {
+		if err := a.Add(e, authSet); err != nil {
+			return nil, err
+		}
+	}
 	return rec, w.advance(rec, e)
 }
 

@@ -47,7 +47,7 @@ func (r *Replica) Upsert(ctx context.Context, space core.SpaceID, doc core.Docum
 	}
 	var rev Revision
 	err = r.write(ctx, source, func(w *work) error {
-		s, err := w.writable(space)
+		s, err := w.permitted(space, log.CapWrite)
 		if err != nil {
 			return err
 		}
@@ -90,7 +90,7 @@ func (w *work) upsert(space *core.SpaceRecord, h *head, u *yjs.Update) error {
 // returns core.ErrNotFound for an unknown or hidden document and core.ErrForbidden.
 func (r *Replica) Delete(ctx context.Context, space core.SpaceID, doc core.DocumentID, source events.EventSource) error {
 	return r.write(ctx, source, func(w *work) error {
-		s, err := w.writable(space)
+		s, err := w.permitted(space, log.CapWrite)
 		if err != nil {
 			return err
 		}
@@ -105,13 +105,14 @@ func (r *Replica) Delete(ctx context.Context, space core.SpaceID, doc core.Docum
 		if err := w.sealDocs(s, h); err != nil {
 			return err
 		}
-		if _, _, err := w.append(s, log.DocDelete{Doc: doc}); err != nil {
+		_, entry, err := w.append(s, log.DocDelete{Doc: doc})
+		if err != nil {
 			return err
 		}
 		h.Hidden = true
 		w.touch(h)
 		w.changed(events.DocumentChanged, s.ID, doc, ReasonDeleted)
-		return w.save(h)
+		return w.noteOp(h, entry, 0, 0)
 	})
 }
 
@@ -134,22 +135,26 @@ func (w *work) applyUpdate(space *core.SpaceRecord, e *log.Entry, op log.DocUpda
 }
 
 // applyDelete hides a document if the delete has all of its updates in its past.
-func (w *work) applyDelete(space *core.SpaceRecord, e *log.Entry, op log.DocDelete) error {
+func (w *work) applyDelete(space *core.SpaceRecord, e *log.Entry, op log.DocDelete, entry int64) error {
 	h, err := w.head(space.Key, op.Doc)
 	if errors.Is(err, core.ErrNotFound) {
 		return nil // deletes of what nobody wrote yet hide nothing
 	}
-	if err != nil || h.Hidden {
+	if err != nil {
 		return err
 	}
-	covered, err := w.coversUpdates(space, e, h)
-	if err != nil || !covered {
-		return err
+	if !h.Hidden {
+		covered, err := w.coversUpdates(space, e, h)
+		if err != nil {
+			return err
+		}
+		if covered {
+			h.Hidden = true
+			w.touch(h)
+			w.changed(events.DocumentChanged, space.ID, h.ID, ReasonDeleted)
+		}
 	}
-	h.Hidden = true
-	w.touch(h)
-	w.changed(events.DocumentChanged, space.ID, h.ID, ReasonDeleted)
-	return w.save(h)
+	return w.noteOp(h, entry, 0, 0)
 }
 
 // coversUpdates reports whether every update of a document lies in the past of e,

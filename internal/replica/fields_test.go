@@ -309,7 +309,7 @@ func TestRenameToTheSame(t *testing.T) {
 	if _, err := other.Accept(other.ctx(), space, nil); err != nil {
 		t.Errorf("Accept(nothing) = %v", err)
 	}
-	if role := other.RoleIn(core.SpaceRecord{Creator: s.Peer()}); role != 0 {
-		t.Errorf("role of another = %s, want none", role)
+	if sp, err := other.Space(other.ctx(), space); err != nil || sp.Role != 0 {
+		t.Errorf("role of another = %s, %v, want none", sp.Role, err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/log"
 	"github.com/soma-sdk/soma/internal/yjs"
 )
 
@@ -44,6 +45,8 @@ type headCache struct {
 	heads   map[headKey]*head
 	clients int
 	spaces  map[core.SpaceID]*core.SpaceRecord
+
+	authorities map[int64]*log.Authority // by space key
 }
 
 type headKey struct {
@@ -52,7 +55,9 @@ type headKey struct {
 }
 
 func newHeadCache() *headCache {
-	return &headCache{heads: map[headKey]*head{}, spaces: map[core.SpaceID]*core.SpaceRecord{}}
+	return &headCache{
+		heads: map[headKey]*head{}, spaces: map[core.SpaceID]*core.SpaceRecord{}, authorities: map[int64]*log.Authority{},
+	}
 }
 
 func (c *headCache) put(key headKey, h *head) {

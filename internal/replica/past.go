@@ -11,6 +11,7 @@ type past struct {
 	view  core.View
 	space int64
 	known map[core.Hash]log.Ancestor
+	state func(heads []core.Hash) (*log.State, error)
 }
 
 func (w *work) pastOf(space *core.SpaceRecord) *past {
@@ -20,6 +21,13 @@ func (w *work) pastOf(space *core.SpaceRecord) *past {
 	p := w.past[space.Key]
 	if p == nil {
 		p = &past{view: w.Tx, space: space.Key, known: map[core.Hash]log.Ancestor{}}
+		p.state = func(heads []core.Hash) (*log.State, error) {
+			a, err := w.authority(space)
+			if err != nil {
+				return nil, err
+			}
+			return a.At(heads)
+		}
 		w.past[space.Key] = p
 	}
 	return p
@@ -48,6 +56,9 @@ func (p *past) Ancestor(hash core.Hash) (log.Ancestor, error) {
 	p.known[hash] = a
 	return a, nil
 }
+
+// State implements log.Past.
+func (p *past) State(heads []core.Hash) (*log.State, error) { return p.state(heads) }
 
 // parents returns the entries of its own chain kind that an entry builds upon.
 func (p *past) parents(hash core.Hash) ([]core.Hash, error) {

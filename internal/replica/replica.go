@@ -119,7 +119,11 @@ type work struct {
 	nowMs  int64
 	source events.EventSource
 
-	past    map[int64]*past // by space key
+	past        map[int64]*past      // by space key
+	authorities map[int64]*authority // by space key, those that were asked for
+	forks       map[int64]uint64     // by writer key, those that were asked for
+	mintNext    bool                 // an own entry became void
+
 	events  []events.DomainEvent
 	mark    *mark   // of own entries, if this sealed some
 	compact []int64 // documents that have grown
@@ -143,12 +147,29 @@ func (r *Replica) run(
 	var w *work
 	err := commit(ctx, func(tx core.Tx) error {
 		w = &work{Tx: tx, r: r, nowMs: r.now().UnixMilli(), source: source}
-		return fn(w)
+		if err := fn(w); err != nil {
+			return err
+		}
+		return w.finish()
 	})
 	if err != nil {
 		return err
 	}
 	r.settle(w)
+	return nil
+}
+
+// finish draws the conclusions from what a job did, in the same transaction.
+func (w *work) finish() error {
+	for _, a := range w.authorities {
+		if err := w.settleMembers(a); err != nil {
+			return err
+		}
+	}
+	if w.mintNext {
+		w.mintNext = false
+		return w.mint()
+	}
 	return nil
 }
 

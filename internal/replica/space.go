@@ -17,13 +17,28 @@ const spacesPage = 256
 // fieldName is the field of a space that holds its name.
 const fieldName = "name"
 
+// Space is a space as its local member sees it.
+type Space struct {
+	core.SpaceRecord
+	Role log.Role // of the local member, 0 for none
+}
+
+// spaceOf adds the local member's role to a row.
+func (r *Replica) spaceOf(v core.View, rec core.SpaceRecord) (Space, error) {
+	m, err := v.Member(rec.Key, r.self.peer)
+	if err != nil && !isNotFound(err) {
+		return Space{}, err
+	}
+	return Space{SpaceRecord: rec, Role: log.Role(m.Role)}, nil
+}
+
 // CreateSpace creates a space with the local member as its owner. It returns
 // core.ErrInvalidName.
-func (r *Replica) CreateSpace(ctx context.Context, name string) (core.SpaceRecord, error) {
+func (r *Replica) CreateSpace(ctx context.Context, name string) (Space, error) {
 	if err := log.CheckSpaceName(name); err != nil {
-		return core.SpaceRecord{}, err
+		return Space{}, err
 	}
-	var created core.SpaceRecord
+	var created Space
 	err := r.write(ctx, events.SourceRenderer, func(w *work) error {
 		genesis, err := log.SealGenesis(r.self.key, r.self.incarnation, uint64(max(w.nowMs, 0)))
 		if err != nil {
@@ -40,7 +55,7 @@ func (r *Replica) CreateSpace(ctx context.Context, name string) (core.SpaceRecor
 			return err
 		}
 		w.changed(events.SpacesChanged, "", "", "")
-		created = *space
+		created = Space{*space, log.RoleOwner}
 		return nil
 	})
 	return created, err
@@ -58,39 +73,22 @@ func (w *work) addSpace(genesis *log.Entry) (*core.SpaceRecord, error) {
 	return space, err
 }
 
-// writable returns a space that the local member may write to: core.ErrNotFound,
-// core.ErrForbidden. For now that is the owner, who created it.
-func (w *work) writable(id core.SpaceID) (*core.SpaceRecord, error) {
-	space, err := w.space(id)
-	if err != nil {
-		return nil, err
-	}
-	if space.Creator != w.r.self.peer {
-		return nil, core.ErrForbidden
-	}
-	return space, nil
-}
-
-// RoleIn returns the local member's role in a space, 0 for none.
-func (r *Replica) RoleIn(space core.SpaceRecord) log.Role {
-	if space.Creator == r.self.peer {
-		return log.RoleOwner
-	}
-	return 0
-}
-
 // Space returns a space, or core.ErrNotFound.
-func (r *Replica) Space(ctx context.Context, id core.SpaceID) (space core.SpaceRecord, err error) {
+func (r *Replica) Space(ctx context.Context, id core.SpaceID) (space Space, err error) {
 	err = r.store.Read(ctx, func(v core.View) error {
-		space, err = v.Space(id)
+		rec, err := v.Space(id)
+		if err != nil {
+			return err
+		}
+		space, err = r.spaceOf(v, rec)
 		return err
 	})
 	return space, err
 }
 
 // Spaces returns all spaces in order of creation.
-func (r *Replica) Spaces(ctx context.Context) ([]core.SpaceRecord, error) {
-	var all []core.SpaceRecord
+func (r *Replica) Spaces(ctx context.Context) ([]Space, error) {
+	var all []Space
 	err := r.store.Read(ctx, func(v core.View) error {
 		after := core.SpaceID("")
 		for {
@@ -98,11 +96,17 @@ func (r *Replica) Spaces(ctx context.Context) ([]core.SpaceRecord, error) {
 			if err != nil || len(page) == 0 {
 				return err
 			}
-			all = append(all, page...)
-			after = page[len(page)-1].ID
+			for _, rec := range page {
+				space, err := r.spaceOf(v, rec)
+				if err != nil {
+					return err
+				}
+				all = append(all, space)
+				after = rec.ID
+			}
 		}
 	})
-	slices.SortFunc(all, func(a, b core.SpaceRecord) int {
+	slices.SortFunc(all, func(a, b Space) int {
 		return cmp.Or(cmp.Compare(a.CreatedAtMs, b.CreatedAtMs), cmp.Compare(a.ID, b.ID))
 	})
 	return all, err
@@ -110,13 +114,13 @@ func (r *Replica) Spaces(ctx context.Context) ([]core.SpaceRecord, error) {
 
 // RenameSpace gives a space another name. It returns core.ErrInvalidName,
 // core.ErrNotFound and core.ErrForbidden. The same name again changes nothing.
-func (r *Replica) RenameSpace(ctx context.Context, id core.SpaceID, name string, source events.EventSource) (core.SpaceRecord, error) {
+func (r *Replica) RenameSpace(ctx context.Context, id core.SpaceID, name string, source events.EventSource) (Space, error) {
 	if err := log.CheckSpaceName(name); err != nil {
-		return core.SpaceRecord{}, err
+		return Space{}, err
 	}
-	var renamed core.SpaceRecord
+	var renamed Space
 	err := r.write(ctx, source, func(w *work) error {
-		space, err := w.writable(id)
+		space, err := w.permitted(id, log.CapManage)
 		if err != nil {
 			return err
 		}
@@ -124,7 +128,7 @@ func (r *Replica) RenameSpace(ctx context.Context, id core.SpaceID, name string,
 			w.renamed(space.ID)
 			err = w.rename(space, name)
 		}
-		renamed = *space
+		renamed = Space{*space, log.RoleOwner}
 		return err
 	})
 	return renamed, err

@@ -252,14 +252,20 @@ func (p *packer) flush() error {
 
 // addSealed adds an op of an entry to its document.
 func (w *work) addSealed(h *head, entry int64, op log.DocUpdate) error {
-	h.LastN++
 	h.LoggedAtMs = w.nowMs
 	h.OpBytes += int64(op.Length)
-	if err := w.AddDocOp(h.Key, h.LastN, entry, op.Offset, op.Length); err != nil {
-		return err
-	}
+	err := w.noteOp(h, entry, op.Offset, op.Length)
 	if needsCompaction(&h.DocRecord) {
 		w.compact = append(w.compact, h.Key)
+	}
+	return err
+}
+
+// noteOp notes where an op of a document lies in an entry; a delete has no length.
+func (w *work) noteOp(h *head, entry int64, offset, length int) error {
+	h.LastN++
+	if err := w.AddDocOp(h.Key, h.LastN, entry, offset, length); err != nil {
+		return err
 	}
 	return w.save(h)
 }

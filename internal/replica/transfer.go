@@ -29,7 +29,7 @@ func (r *Replica) Export(ctx context.Context, id core.SpaceID, w io.Writer) erro
 		return err
 	}
 	// What a peer may see is on disk, and marked, before.
-	if err := r.sealSpace(ctx, &space); err != nil {
+	if err := r.sealSpace(ctx, &space.SpaceRecord); err != nil {
 		return err
 	}
 	buffered := bufio.NewWriter(w)

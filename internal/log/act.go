@@ -1,0 +1,128 @@
+package log
+
+import (
+	"slices"
+
+	"github.com/soma-sdk/soma/internal/core"
+)
+
+// act is one op of a membership entry, as evaluation sees it. Peers and invites
+// are numbers of the graph.
+type act struct {
+	node   int
+	op     int // position in its entry
+	kind   OpNumber
+	author int
+	target int // the peer it is about, -1 for none
+	invite int // the invite that it names, -1 for none
+
+	role    Role // of adds, role changes, and invites
+	is      Kind // of adds and redemptions
+	uses    int  // of new invites
+	expires uint64
+	cut     []CutHead
+	purge   bool
+
+	// What follows from the past of the act alone.
+	against bool  // it takes something away: a candidate of DESIGN 5.3
+	joins   bool  // a redemption by one who was no member
+	ends    []int // invites that it ends: those its target made, or came by
+}
+
+// actsOf returns the acts of an entry whose past evaluates to state.
+func (g *graph) actsOf(e *Entry, at int, past region, state *State) []act {
+	acts := make([]act, 0, len(e.Ops))
+	author := g.peer(e.Peer)
+	for i, op := range e.Ops {
+		a := act{node: at, op: i, kind: op.Body.Number(), author: author, target: -1, invite: -1}
+		switch b := op.Body.(type) {
+		case MemberAdd:
+			a.target, a.role, a.is = g.peer(b.Peer), b.Role, b.Kind
+		case MemberRole:
+			a.target, a.role, a.cut = g.peer(b.Peer), b.Role, b.Cut
+			a.against = state.role(a.target).Exceeds(b.Role)
+		case MemberRemove:
+			a.target, a.cut, a.purge, a.against = g.peer(b.Peer), b.Cut, b.Purge, true
+			a.ends = g.invitesOf(a.target, past)
+		case MemberLeave:
+			a.target, a.cut, a.against = author, b.Cut, true
+			a.ends = g.invitesOf(author, past)
+		case MemberAck:
+			a.target = g.peer(b.Peer)
+		case InviteCreate:
+			a.invite, a.role, a.uses, a.expires = g.invite(b.Invite), b.Role, int(b.Uses), b.ExpiresMs
+		case InviteRevoke:
+			a.invite, a.against = g.invite(b.Invite), true
+			a.ends = []int{a.invite}
+		case InviteRedeem:
+			a.target, a.invite, a.is = author, g.invite(b.Invite), b.Kind
+			a.joins = state.role(author) == 0
+		}
+		acts = append(acts, a)
+	}
+	return acts
+}
+
+// invitesOf returns the invites that a peer made, or came by, in a past.
+func (g *graph) invitesOf(peer int, past region) []int {
+	var ends []int
+	for _, i := range g.touches[peer] {
+		a := &g.acts[i]
+		if past.has(a.node) && a.author == peer && (a.kind == OpInviteCreate || a.kind == OpInviteRedeem) {
+			ends = append(ends, a.invite)
+		}
+	}
+	slices.Sort(ends)
+	return slices.Compact(ends)
+}
+
+// changesRole reports whether an act may change the role of its target.
+func (a *act) changesRole() bool {
+	switch a.kind {
+	case OpMemberAdd, OpMemberRole, OpMemberRemove, OpMemberLeave, OpInviteRedeem:
+		return true
+	default:
+		return false
+	}
+}
+
+// aimsAt reports whether an act of DESIGN 5.3 is directed against another: at its
+// author, its target, or its invite.
+func (a *act) aimsAt(o *act) bool {
+	if a.target >= 0 && (a.target == o.author || a.target == o.target) {
+		return true
+	}
+	return o.invite >= 0 && slices.Contains(a.ends, o.invite)
+}
+
+// append adds a node and its acts.
+func (g *graph) append(e *Entry, parents []core.Hash, past region, state *State) {
+	at := len(g.nodes)
+	n := node{
+		hash: e.Hash, author: g.peer(e.Peer), byOwner: state.Role(e.Peer) == RoleOwner,
+		lamport: e.Lamport, past: past, first: len(g.acts),
+	}
+	for _, hash := range parents {
+		n.parents = append(n.parents, g.index[hash])
+	}
+	g.acts = append(g.acts, g.actsOf(e, at, past, state)...)
+	n.end = len(g.acts)
+	g.nodes = append(g.nodes, n)
+	g.index[e.Hash] = at
+	for i := n.first; i < n.end; i++ {
+		a := &g.acts[i]
+		g.touches[a.author] = append(g.touches[a.author], i)
+		if a.target >= 0 && a.target != a.author {
+			g.touches[a.target] = append(g.touches[a.target], i)
+		}
+		if a.changesRole() {
+			g.about[a.target] = append(g.about[a.target], i)
+		}
+		if a.invite >= 0 {
+			g.uses[a.invite] = append(g.uses[a.invite], i)
+		}
+		for _, v := range a.ends {
+			g.enders[v] = append(g.enders[v], i)
+		}
+	}
+}

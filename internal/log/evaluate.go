@@ -1,0 +1,376 @@
+package log
+
+import (
+	"cmp"
+	"container/heap"
+	"math"
+	"slices"
+)
+
+// evaluate computes the state of a set of nodes that holds the past of each. It is
+// DESIGN 5, step by step:
+//
+//	2 order, rank     Kahn's order, ready nodes by (rank of the author, hash)
+//	3 candidates      what takes away, by (acks, rank of the author, lamport, hash)
+//	4 taken           of candidates that conflict, the earlier one
+//	5 replay          all other acts in order, but those that a taken one hits
+//	6 again           without a candidate that turned out to have no standing
+func (g *graph) evaluate(of region) *State {
+	ev := &evaluation{g: g, of: of}
+	ev.sort()
+	ev.collect()
+	for {
+		ev.take()
+		state, lacking := ev.replay(ev.taken)
+		if len(lacking) == 0 {
+			return state
+		}
+		// The last one in the order of candidates: what has standing while the others
+		// count must not fall because of one that counts for less.
+		ev.drop(lacking)
+	}
+}
+
+// evaluation is the work of evaluate.
+type evaluation struct {
+	g     *graph
+	of    region
+	order []int // nodes
+	place []int // by node
+	rank  []int // by peer: when they were first added
+
+	acts       []int               // in the order of replay
+	candidates []candidate         // in the order of DESIGN 5.3
+	hits       map[int][]candidate // by act: the candidates that are concurrent with it and aim at it
+	tainted    []int               // acts that may have no effect although they were admitted
+	taken      map[int]bool
+}
+
+type candidate struct {
+	act  int
+	acks int
+}
+
+// unranked is the rank of those whom nobody added before: a founder, or who redeems.
+const unranked = math.MaxInt
+
+// sort puts the nodes into Kahn's order.
+func (ev *evaluation) sort() {
+	g := ev.g
+	waits := make([]int, ev.of.end)
+	children := make([][]int, ev.of.end)
+	ready := &readyNodes{ev: ev}
+	ev.place = make([]int, ev.of.end)
+	ev.rank = slices.Repeat([]int{unranked}, len(g.peerIDs))
+	ev.of.all(func(i int) {
+		waits[i] = len(g.nodes[i].parents)
+		for _, p := range g.nodes[i].parents {
+			children[p] = append(children[p], i)
+		}
+		if waits[i] == 0 {
+			ready.nodes = append(ready.nodes, i)
+		}
+	})
+	heap.Init(ready)
+	for ready.Len() > 0 {
+		i := heap.Pop(ready).(int)
+		ev.place[i] = len(ev.order)
+		ev.order = append(ev.order, i)
+		for a := g.nodes[i].first; a < g.nodes[i].end; a++ {
+			ev.acts = append(ev.acts, a)
+			switch act := &g.acts[a]; act.kind {
+			case OpMemberAdd, OpInviteRedeem:
+				ev.rank[act.target] = min(ev.rank[act.target], len(ev.acts))
+			default:
+			}
+		}
+		for _, c := range children[i] {
+			if waits[c]--; waits[c] == 0 {
+				heap.Push(ready, c)
+			}
+		}
+	}
+}
+
+// readyNodes are nodes whose parents are all in order. The rank of an author does
+// not change while their node is ready: whoever is added first, was so in its past.
+type readyNodes struct {
+	ev    *evaluation
+	nodes []int
+}
+
+func (r *readyNodes) Len() int      { return len(r.nodes) }
+func (r *readyNodes) Swap(i, j int) { r.nodes[i], r.nodes[j] = r.nodes[j], r.nodes[i] }
+func (r *readyNodes) Push(x any)    { r.nodes = append(r.nodes, x.(int)) }
+
+func (r *readyNodes) Less(i, j int) bool {
+	a, b := &r.ev.g.nodes[r.nodes[i]], &r.ev.g.nodes[r.nodes[j]]
+	return cmp.Or(cmp.Compare(r.ev.rank[a.author], r.ev.rank[b.author]), compareHashes(a.hash, b.hash)) < 0
+}
+
+func (r *readyNodes) Pop() any {
+	last := r.nodes[len(r.nodes)-1]
+	r.nodes = r.nodes[:len(r.nodes)-1]
+	return last
+}
+
+// collect finds the candidates, what each of them hits, and their order.
+func (ev *evaluation) collect() {
+	ev.hits = map[int][]candidate{}
+	for _, i := range ev.acts {
+		if !ev.g.acts[i].against {
+			continue
+		}
+		c := candidate{act: i}
+		ev.eachAimedAt(i, func(o int) { ev.hits[o] = append(ev.hits[o], c) })
+		ev.candidates = append(ev.candidates, c)
+	}
+	for i := range ev.hits {
+		if !ev.g.acts[i].against {
+			ev.tainted = append(ev.tainted, i)
+		}
+	}
+	for i := range ev.candidates {
+		ev.candidates[i].acks = ev.acks(ev.candidates[i].act)
+	}
+	slices.SortFunc(ev.candidates, func(x, y candidate) int {
+		a, b := &ev.g.acts[x.act], &ev.g.acts[y.act]
+		m, n := &ev.g.nodes[a.node], &ev.g.nodes[b.node]
+		return cmp.Or(
+			cmp.Compare(y.acks, x.acks), cmp.Compare(ev.rank[a.author], ev.rank[b.author]),
+			cmp.Compare(m.lamport, n.lamport), compareHashes(m.hash, n.hash), cmp.Compare(a.op, b.op),
+		)
+	})
+}
+
+// eachAimedAt calls fn with each act, once, that is concurrent with a candidate
+// and at whose author, target or invite it aims.
+func (ev *evaluation) eachAimedAt(c int, fn func(o int)) {
+	g := ev.g
+	r := &g.acts[c]
+	var near []int
+	if r.target >= 0 {
+		near = append(near, g.touches[r.target]...)
+	}
+	for _, v := range r.ends {
+		near = append(near, g.uses[v]...)
+	}
+	slices.Sort(near)
+	for _, o := range slices.Compact(near) {
+		if node := g.acts[o].node; ev.of.has(node) && g.concurrent(r.node, node) {
+			fn(o)
+		}
+	}
+}
+
+// acks counts, for a candidate with rivals, the owners who stood by its author
+// and are not part of the quarrel, in the past of all sides. A rival is concurrent,
+// by another, and one of the two aims at the author of the other.
+func (ev *evaluation) acks(c int) int {
+	g := ev.g
+	r := &g.acts[c]
+	involved := map[int]bool{r.author: true, r.target: true}
+	rivals := 0
+	common := g.nodes[r.node].past
+	note := func(o *act) {
+		rivals++
+		involved[o.author], involved[o.target] = true, true
+		common = common.meet(g.nodes[o.node].past)
+	}
+	for _, o := range ev.hits[c] {
+		if a := &g.acts[o.act]; a.target == r.author && a.author != r.author {
+			note(a)
+		}
+	}
+	if r.target >= 0 {
+		for _, i := range g.touches[r.target] {
+			a := &g.acts[i]
+			if a.against && a.author == r.target && a.author != r.author && ev.of.has(a.node) && g.concurrent(r.node, a.node) {
+				note(a)
+			}
+		}
+	}
+	if rivals == 0 {
+		return 0
+	}
+	by := map[int]bool{}
+	for _, i := range g.touches[r.author] {
+		a := &g.acts[i]
+		if a.kind == OpMemberAck && a.target == r.author && !involved[a.author] && common.has(a.node) {
+			by[a.author] = true
+		}
+	}
+	return len(by)
+}
+
+// take walks the candidates and takes each, unless a taken one by another that it
+// does not know of aims at its author, or its author has no standing as things are
+// by then: one that counts for nothing must not stand in the way of others.
+func (ev *evaluation) take() {
+	ev.taken = map[int]bool{}
+	for _, c := range ev.candidates {
+		if ev.blocked(c.act) {
+			continue
+		}
+		ev.taken[c.act] = true
+		if !ev.shaky(c.act) {
+			continue
+		}
+		if _, lacking := ev.replay(ev.taken); slices.Contains(lacking, c.act) {
+			delete(ev.taken, c.act)
+		}
+	}
+}
+
+// shaky reports whether something that a candidate builds upon may have no effect.
+func (ev *evaluation) shaky(c int) bool {
+	return slices.ContainsFunc(ev.tainted, func(i int) bool { return ev.g.precedes(ev.g.acts[i].node, ev.g.acts[c].node) })
+}
+
+func (ev *evaluation) blocked(c int) bool {
+	r := &ev.g.acts[c]
+	return slices.ContainsFunc(ev.hits[c], func(o candidate) bool {
+		a := &ev.g.acts[o.act]
+		return ev.taken[o.act] && a.target == r.author && a.author != r.author
+	})
+}
+
+// hit reports whether a taken candidate hits an act.
+func (ev *evaluation) hit(i int, taken map[int]bool) bool {
+	return slices.ContainsFunc(ev.hits[i], func(c candidate) bool { return taken[c.act] })
+}
+
+// replay applies the acts in order. It returns the taken candidates that lack
+// standing, or would remove the last owner.
+func (ev *evaluation) replay(taken map[int]bool) (*State, []int) {
+	spent := map[int]bool{} // redemptions beyond what their invite allows
+	for {
+		s, lacking := ev.replayWithout(taken, spent)
+		more := ev.overspent(s)
+		if len(more) == 0 {
+			return s, lacking
+		}
+		for _, i := range more {
+			spent[i] = true
+			if !slices.Contains(ev.tainted, i) {
+				ev.tainted = append(ev.tainted, i)
+			}
+		}
+	}
+}
+
+func (ev *evaluation) replayWithout(taken, spent map[int]bool) (s *State, lacking []int) {
+	s = &State{g: ev.g, of: ev.of, place: ev.place}
+	for _, i := range ev.acts {
+		a := &ev.g.acts[i]
+		switch {
+		case a.against && !taken[i], !a.against && ev.hit(i, taken), spent[i]:
+			s.ignore(i)
+		case !s.stands(a), !s.apply(i):
+			s.ignore(i)
+			if a.against {
+				lacking = append(lacking, i)
+			}
+		}
+	}
+	return s, lacking
+}
+
+// stands reports whether the effective acts in the past of an act allow it.
+func (s *State) stands(a *act) bool {
+	if len(s.ignored) == 0 { // then it has what it was admitted with
+		return true
+	}
+	past := s.g.nodes[a.node].past
+	switch a.kind {
+	case OpInviteRedeem:
+		return s.offers(a.invite, past)
+	case OpMemberLeave:
+		return s.roleAsOf(a.author, past) != 0
+	default:
+		// The genesis has no past, and founds the space.
+		return past.end == 0 || s.roleAsOf(a.author, past).Has(CapManage)
+	}
+}
+
+// offers reports whether an invite was made by an effective act in a past, and not
+// ended by one.
+func (s *State) offers(invite int, past region) bool {
+	effective := func(i int) bool { return !s.ignored[i] && past.has(s.g.acts[i].node) }
+	made := slices.ContainsFunc(s.g.uses[invite], func(i int) bool {
+		return s.g.acts[i].kind == OpInviteCreate && effective(i)
+	})
+	return made && !slices.ContainsFunc(s.g.enders[invite], effective)
+}
+
+// overspent returns effective redemptions beyond the uses of their invites: those
+// stay that lie in the past of an entry by an owner, then those of lower lamport, then
+// of lower hash.
+func (ev *evaluation) overspent(s *State) []int {
+	var out []int
+	s.invites.each(func(invite int, v Invite) {
+		if v.Uses >= 0 {
+			return
+		}
+		var joins []int
+		for _, i := range ev.g.uses[invite] {
+			if a := &ev.g.acts[i]; a.joins && !s.ignored[i] && ev.of.has(a.node) {
+				joins = append(joins, i)
+			}
+		}
+		slices.SortFunc(joins, func(i, k int) int {
+			m, n := ev.g.acts[i].node, ev.g.acts[k].node
+			a, b := &ev.g.nodes[m], &ev.g.nodes[n]
+			return cmp.Or(
+				compareBools(ev.seenByOwner(n), ev.seenByOwner(m)),
+				cmp.Compare(a.lamport, b.lamport), compareHashes(a.hash, b.hash),
+			)
+		})
+		out = append(out, joins[len(joins)+v.Uses:]...)
+	})
+	return out
+}
+
+// seenByOwner reports whether an entry by an owner has a node in its past.
+func (ev *evaluation) seenByOwner(node int) bool {
+	return slices.ContainsFunc(ev.order, func(i int) bool { return ev.g.nodes[i].byOwner && ev.g.precedes(node, i) })
+}
+
+func compareBools(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+// drop gives up the last of some candidates in their order.
+func (ev *evaluation) drop(lacking []int) {
+	for i := len(ev.candidates) - 1; i >= 0; i-- {
+		if c := ev.candidates[i].act; slices.Contains(lacking, c) {
+			ev.candidates = slices.Delete(ev.candidates, i, i+1)
+			return
+		}
+	}
+}
+
+// meet returns the intersection of two regions.
+func (r region) meet(o region) region {
+	end := min(r.end, o.end)
+	all := slices.Concat(r.gaps, o.gaps)
+	slices.SortFunc(all, func(a, b span) int { return cmp.Compare(a.first, b.first) })
+	out := region{end: end}
+	for _, g := range all {
+		if g.first >= end {
+			break
+		}
+		if n := len(out.gaps); n > 0 && g.first <= out.gaps[n-1].end {
+			out.gaps[n-1].end = max(out.gaps[n-1].end, g.end)
+		} else {
+			out.gaps = append(out.gaps, g)
+		}
+	}
+	return out
+}

@@ -1,0 +1,322 @@
+package replica
+
+import (
+	"slices"
+
+	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/log"
+)
+
+// judgePage is how many entries one read takes when they are judged again.
+const judgePage = 1024
+
+// writing describes a content entry to package log. needs may be nil: then it is
+// read from the entry if it comes to that.
+func (w *work) writing(space int64, rec *core.EntryRecord, peer core.PeerID, writer core.WriterID, needs *log.Capability) (log.Writing, error) {
+	heads, err := w.AuthSet(rec.Auth)
+	if err != nil {
+		return log.Writing{}, err
+	}
+	return log.Writing{
+		Peer: peer, Writer: writer, Seq: rec.Seq, AuthSet: heads,
+		Needs: func() (log.Capability, error) {
+			if needs != nil {
+				return *needs, nil
+			}
+			whole, err := w.Entry(space, rec.Hash)
+			if err != nil {
+				return 0, err
+			}
+			e, err := log.Decode(whole.Entry)
+			if err != nil {
+				return 0, err
+			}
+			return e.Needs(), nil
+		},
+		LeadsTo: func(h log.CutHead) (bool, error) { return w.leadsTo(space, rec, h) },
+	}, nil
+}
+
+// leadsTo reports whether an entry lies on its writer's chain that ends with a head.
+// A head that is not here yet is believed: what is known of the chain leads to it.
+func (w *work) leadsTo(space int64, rec *core.EntryRecord, head log.CutHead) (bool, error) {
+	at, err := w.EntryHeader(space, head.Hash)
+	if isNotFound(err) {
+		return true, nil
+	}
+	if err != nil || at.Writer != rec.Writer || at.Chain != rec.Chain {
+		return false, err
+	}
+	if at.Hash == rec.Hash {
+		return true, nil
+	}
+	forked, err := w.forked(space, rec)
+	if err != nil || !forked {
+		return !forked, err
+	}
+	for at.Seq > rec.Seq {
+		h, err := log.DecodeHeader(at.Entry.Header)
+		if err != nil {
+			return false, err
+		}
+		if at, err = w.EntryHeader(space, h.Prev); err != nil {
+			return false, err
+		}
+	}
+	return at.Hash == rec.Hash, nil
+}
+
+// forked reports whether a writer has two entries of one seq, at or before that of
+// an entry's: only then does its seq not say which chain it is on.
+func (w *work) forked(space int64, rec *core.EntryRecord) (bool, error) {
+	first, known := w.forks[rec.Writer]
+	if !known {
+		var err error
+		if first, err = w.FirstFork(space, rec.Writer, rec.Chain); err != nil {
+			return false, err
+		}
+		if w.forks == nil {
+			w.forks = map[int64]uint64{}
+		}
+		w.forks[rec.Writer] = first
+	}
+	return first > 0 && first <= rec.Seq, nil
+}
+
+// judgeNew judges an entry that was just accepted. Nothing builds upon it yet, so
+// if it is over, it is void. If it is not, it may be what keeps others.
+func (w *work) judgeNew(space *core.SpaceRecord, e *log.Entry, rec *core.EntryRecord) error {
+	a, err := w.authority(space)
+	if err != nil {
+		return err
+	}
+	now := a.Now()
+	if len(now.Cuts()) == 0 && !now.HasIgnored() {
+		return nil
+	}
+	needs := e.Needs()
+	wr, err := w.writing(space.Key, rec, e.Peer, e.Writer, &needs)
+	if err != nil {
+		return err
+	}
+	over, err := now.Over(wr)
+	if err != nil {
+		return err
+	}
+	if len(over) > 0 {
+		rec.State = core.EntryVoid
+		if a.void != nil {
+			a.void[e.Peer] = true
+		}
+		if e.Peer == w.r.self.peer {
+			w.mintNext = w.mintNext || e.Writer == w.r.self.writer
+		}
+		if err := w.SetEntryState(rec.Key, core.EntryVoid); err != nil {
+			return err
+		}
+		return w.PutVerdict(core.VerdictRecord{Space: space.Key, Entry: rec.Key, Cut: over[0].Entry()})
+	}
+	return w.mayVouch(a, e, wr.AuthSet)
+}
+
+// mayVouch notes whose entries to judge again because of a new one that does not
+// know why they are over.
+func (w *work) mayVouch(a *authority, e *log.Entry, authSet []core.Hash) error {
+	void, err := w.voidPeers(a)
+	if err != nil {
+		return err
+	}
+	for peer := range void {
+		if peer == e.Peer || a.judge[peer] {
+			continue
+		}
+		reasons := []log.Over{{}}
+		for _, c := range a.Now().CutsOf(peer) {
+			reasons = append(reasons, log.Over{Cut: c})
+		}
+		for _, o := range reasons {
+			knows, err := a.Knows(authSet, o, peer, log.CapWrite)
+			if err != nil {
+				return err
+			}
+			if !knows {
+				a.judge[peer] = true
+			}
+		}
+	}
+	return nil
+}
+
+// voidPeers returns the authors of void entries.
+func (w *work) voidPeers(a *authority) (map[core.PeerID]bool, error) {
+	if a.void != nil {
+		return a.void, nil
+	}
+	verdicts, err := w.Verdicts(a.space.Key)
+	if err != nil {
+		return nil, err
+	}
+	void := map[core.PeerID]bool{}
+	writers := map[int64]bool{}
+	for _, v := range verdicts {
+		if v.Voucher != 0 {
+			continue
+		}
+		rec, err := w.EntryByKey(v.Entry)
+		if err != nil {
+			return nil, err
+		}
+		if writers[rec.Writer] {
+			continue
+		}
+		writers[rec.Writer] = true
+		writer, err := w.Writer(rec.Writer)
+		if err != nil {
+			return nil, err
+		}
+		void[writer.Peer] = true
+	}
+	a.void = void
+	return void, nil
+}
+
+// judged is a content entry that is over, or was.
+type judged struct {
+	rec     core.EntryRecord
+	peer    core.PeerID
+	over    []log.Over
+	open    []log.Over // what nobody has vouched for
+	needs   func() (log.Capability, error)
+	branch  int // entries of a writer that follow each other are on one branch
+	voucher int64
+}
+
+// judgeAgain judges all entries of some members, and applies what that changes.
+func (w *work) judgeAgain(a *authority, peers map[core.PeerID]bool) error {
+	verdicts, err := w.Verdicts(a.space.Key)
+	if err != nil {
+		return err
+	}
+	a.void = nil // may change
+	old := make(map[int64]core.VerdictRecord, len(verdicts))
+	for _, v := range verdicts {
+		old[v.Entry] = v
+	}
+	var all []*judged
+	sorted := make([]core.PeerID, 0, len(peers))
+	for p := range peers {
+		sorted = append(sorted, p)
+	}
+	slices.SortFunc(sorted, core.PeerID.Compare)
+	for _, peer := range sorted {
+		some, err := w.overOf(a, peer, old)
+		if err != nil {
+			return err
+		}
+		all = append(all, some...)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	slices.SortFunc(all, func(x, y *judged) int { return int(x.rec.Key - y.rec.Key) })
+	if err := w.vouch(a, all); err != nil {
+		return err
+	}
+	return w.applyVerdicts(a.space, all, old)
+}
+
+// overOf returns the entries of a member that are over, and those that were.
+func (w *work) overOf(a *authority, peer core.PeerID, old map[int64]core.VerdictRecord) ([]*judged, error) {
+	writers, err := w.WritersOf(peer)
+	if err != nil {
+		return nil, err
+	}
+	var out []*judged
+	for _, writer := range writers {
+		from := w.firstOver(a.Now(), writer)
+		for after := int64(0); ; {
+			page, err := w.ContentOf(a.space.Key, writer.Key, from, after, judgePage)
+			if err != nil {
+				return nil, err
+			}
+			if len(page) == 0 {
+				break
+			}
+			for _, rec := range page {
+				after = rec.Key
+				wr, err := w.writing(a.space.Key, &rec, peer, writer.ID, nil)
+				if err != nil {
+					return nil, err
+				}
+				over, err := a.Now().Over(wr)
+				if err != nil {
+					return nil, err
+				}
+				if _, was := old[rec.Key]; was || len(over) > 0 {
+					out = append(out, &judged{rec: rec, peer: peer, over: over, open: over, needs: wr.Needs})
+				}
+			}
+		}
+	}
+	return out, nil
+}
+
+// firstOver returns a seq below which no entry of a writer is over, nor was: every
+// cut that there is leaves what came before it.
+func (w *work) firstOver(now *log.State, writer core.WriterRecord) uint64 {
+	cuts := now.CutsOf(writer.Peer)
+	if now.HasIgnored() || len(cuts) != 1 {
+		return 1
+	}
+	from := uint64(1)
+	for _, h := range cuts[0].Heads {
+		if h.Incarnation == writer.Incarnation {
+			if from > 1 { // a fork
+				return 1
+			}
+			from = h.Seq + 1
+		}
+	}
+	return from
+}
+
+// applyVerdicts writes down what became of entries, and makes anew what they are
+// part of.
+func (w *work) applyVerdicts(space *core.SpaceRecord, all []*judged, old map[int64]core.VerdictRecord) error {
+	var changed []core.EntryRecord
+	for _, j := range all {
+		state := core.EntryKept
+		if len(j.open) > 0 {
+			state = core.EntryVoid
+		}
+		was, had := old[j.rec.Key]
+		switch {
+		case len(j.over) == 0:
+			if err := w.DeleteVerdict(space.Key, j.rec.Key); err != nil {
+				return err
+			}
+		default:
+			v := core.VerdictRecord{Space: space.Key, Entry: j.rec.Key, Cut: j.over[0].Entry()}
+			if state == core.EntryKept {
+				v.Voucher = j.voucher
+			}
+			if had && was == v {
+				break
+			}
+			if err := w.PutVerdict(v); err != nil {
+				return err
+			}
+		}
+		if state == j.rec.State {
+			continue
+		}
+		if err := w.SetEntryState(j.rec.Key, state); err != nil {
+			return err
+		}
+		if state == core.EntryVoid && j.rec.Writer == w.r.self.writerKey {
+			w.mintNext = true
+		}
+		changed = append(changed, j.rec)
+	}
+	return w.rebuildFrom(space, changed)
+}

@@ -1,0 +1,209 @@
+package replica
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/events"
+	"github.com/soma-sdk/soma/internal/log"
+)
+
+// Members returns the members of a space, owners first, then by key. It returns
+// core.ErrNotFound.
+func (r *Replica) Members(ctx context.Context, id core.SpaceID) (members []core.MemberRecord, err error) {
+	err = r.store.Read(ctx, func(v core.View) error {
+		space, err := v.Space(id)
+		if err != nil {
+			return err
+		}
+		members, err = v.Members(space.Key)
+		return err
+	})
+	slices.SortFunc(members, func(a, b core.MemberRecord) int {
+		return cmp.Or(cmp.Compare(a.Role, b.Role), a.Peer.Compare(b.Peer))
+	})
+	return members, err
+}
+
+// AddMember makes a peer a member. It returns core.ErrNotFound, core.ErrForbidden and
+// core.ErrExists.
+func (r *Replica) AddMember(ctx context.Context, id core.SpaceID, peer core.PeerID, role log.Role, kind log.Kind) error {
+	return r.manage(ctx, id, func(w *work, space *core.SpaceRecord, now *log.State) error {
+		if _, is := now.Member(peer); is {
+			return fmt.Errorf("member %s: %w", peer, core.ErrExists)
+		}
+		return w.act(space, log.MemberAdd{Peer: peer, Role: role, Kind: kind})
+	})
+}
+
+// SetRole changes the role of a member. The role they have changes nothing. It
+// returns core.ErrNotFound, core.ErrForbidden and core.ErrLastOwner.
+func (r *Replica) SetRole(ctx context.Context, id core.SpaceID, peer core.PeerID, role log.Role) error {
+	return r.manage(ctx, id, func(w *work, space *core.SpaceRecord, now *log.State) error {
+		m, err := memberOf(now, peer)
+		if err != nil || m.Role == role {
+			return err
+		}
+		body := log.MemberRole{Peer: peer, Role: role}
+		if m.Role.Exceeds(role) {
+			if m.Role == log.RoleOwner && now.Owners() == 1 {
+				return core.ErrLastOwner
+			}
+			if body.Cut, err = w.cutOf(space, peer); err != nil {
+				return err
+			}
+		}
+		return w.act(space, body)
+	})
+}
+
+// RemoveMember takes a member out of a space. It returns core.ErrNotFound,
+// core.ErrForbidden and core.ErrLastOwner.
+func (r *Replica) RemoveMember(ctx context.Context, id core.SpaceID, peer core.PeerID, purge bool) error {
+	return r.manage(ctx, id, func(w *work, space *core.SpaceRecord, now *log.State) error {
+		m, err := memberOf(now, peer)
+		if err != nil {
+			return err
+		}
+		if m.Role == log.RoleOwner && now.Owners() == 1 {
+			return core.ErrLastOwner
+		}
+		cut, err := w.cutOf(space, peer)
+		if err != nil {
+			return err
+		}
+		return w.act(space, log.MemberRemove{Peer: peer, Purge: purge, Cut: cut})
+	})
+}
+
+// Leave takes the local member out of a space, which stays here to be read. It
+// returns core.ErrNotFound, core.ErrForbidden for who is no member, and
+// core.ErrLastOwner.
+func (r *Replica) Leave(ctx context.Context, id core.SpaceID) error {
+	return r.change(ctx, id, log.CapMember, func(w *work, space *core.SpaceRecord, now *log.State) error {
+		if now.Role(r.self.peer) == log.RoleOwner && now.Owners() == 1 {
+			return core.ErrLastOwner
+		}
+		cut, err := w.cutOf(space, r.self.peer)
+		if err != nil {
+			return err
+		}
+		return w.act(space, log.MemberLeave{Cut: cut})
+	})
+}
+
+// manage is change for what needs an owner.
+func (r *Replica) manage(ctx context.Context, id core.SpaceID, fn func(*work, *core.SpaceRecord, *log.State) error) error {
+	return r.change(ctx, id, log.CapManage, fn)
+}
+
+// change runs fn in a job if the local member has a capability. What was written
+// here before is in the log by then: a cut must name it. Acts reach the disk at once,
+// since others build upon them.
+func (r *Replica) change(ctx context.Context, id core.SpaceID, needs log.Capability, fn func(*work, *core.SpaceRecord, *log.State) error) error {
+	return r.writeSynced(ctx, events.SourceRenderer, func(w *work) error {
+		space, err := w.permitted(id, needs)
+		if err != nil {
+			return err
+		}
+		if err := w.judgesAll(space); err != nil {
+			return err
+		}
+		if err := w.sealAll(space); err != nil {
+			return err
+		}
+		a, err := w.authority(space)
+		if err != nil {
+			return err
+		}
+		return fn(w, space, a.Now())
+	})
+}
+
+// judgesAll returns core.ErrTooNew while membership entries of a later version wait:
+// who cannot judge them must not act beside them.
+func (w *work) judgesAll(space *core.SpaceRecord) error {
+	waiting, err := w.Parked(space.Key, core.Hash{})
+	if err == nil && len(waiting) > 0 {
+		err = core.ErrTooNew
+	}
+	return err
+}
+
+func memberOf(now *log.State, peer core.PeerID) (log.Member, error) {
+	m, is := now.Member(peer)
+	if !is {
+		return m, fmt.Errorf("member %s: %w", peer, core.ErrNotFound)
+	}
+	return m, nil
+}
+
+// cutOf returns where the content of a member stands, as far as it is here: the end
+// of each of their chains.
+func (w *work) cutOf(space *core.SpaceRecord, peer core.PeerID) ([]log.CutHead, error) {
+	writers, err := w.WritersOf(peer)
+	if err != nil {
+		return nil, err
+	}
+	var cut []log.CutHead
+	for _, writer := range writers {
+		ends, err := w.endsOf(space, writer)
+		if err != nil {
+			return nil, err
+		}
+		cut = append(cut, ends...)
+	}
+	slices.SortFunc(cut, func(a, b log.CutHead) int {
+		return cmp.Or(bytes.Compare(a.Incarnation[:], b.Incarnation[:]), bytes.Compare(a.Hash[:], b.Hash[:]))
+	})
+	if len(cut) > log.MaxCut {
+		return nil, fmt.Errorf("member %s wrote on %d chains, at most %d can be cut: %w", peer, len(cut), log.MaxCut, core.ErrTooLarge)
+	}
+	return cut, nil
+}
+
+// endsOf returns the ends of a writer's content chain: one, or several after a fork.
+func (w *work) endsOf(space *core.SpaceRecord, writer core.WriterRecord) ([]log.CutHead, error) {
+	head, err := w.WriterHead(space.Key, writer.Key, core.ChainContent)
+	if isNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	fork, err := w.FirstFork(space.Key, writer.Key, core.ChainContent)
+	if err != nil {
+		return nil, err
+	}
+	if fork == 0 {
+		return []log.CutHead{{Incarnation: writer.Incarnation, Seq: head.Seq, Hash: head.Hash}}, nil
+	}
+	ends := map[core.Hash]uint64{}
+	for after := int64(0); ; {
+		page, err := w.ContentOf(space.Key, writer.Key, fork, after, judgePage)
+		if err != nil {
+			return nil, err
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, rec := range page { // in causal order
+			after = rec.Key
+			h, err := log.DecodeHeader(rec.Entry.Header)
+			if err != nil {
+				return nil, err
+			}
+			delete(ends, h.Prev)
+			ends[rec.Hash] = rec.Seq
+		}
+	}
+	cut := make([]log.CutHead, 0, len(ends))
+	for hash, seq := range ends {
+		cut = append(cut, log.CutHead{Incarnation: writer.Incarnation, Seq: seq, Hash: hash})
+	}
+	return cut, nil
+}

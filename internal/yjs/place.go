@@ -1,0 +1,207 @@
+package yjs
+
+import (
+	"cmp"
+	"slices"
+	"sort"
+)
+
+// ClientRange is a run of clocks of one client.
+type ClientRange struct {
+	Client uint64
+	Range  Range
+}
+
+// Placed is what Place makes.
+type Placed struct {
+	State []byte        // an update: everything kept, and places of what is void
+	Void  []ClientRange // what the void updates alone hold, by client and clock
+}
+
+// Place joins the updates that are kept, and leaves as much of the void ones as
+// keeps the others in their places: a struct that something kept is a neighbour of
+// becomes deleted content with its own neighbours, a type that has kept children
+// stays, empty, what lies before kept content of the same client becomes GC, and the
+// rest is gone. Deletions in void updates do not count, nor do those of what is gone.
+// The updates may be overwritten.
+func Place(kept, void [][]byte) (Placed, error) {
+	k, err := unionOf(kept)
+	if err != nil {
+		return Placed{}, err
+	}
+	v, err := unionOf(void)
+	if err != nil {
+		return Placed{}, err
+	}
+	v.Subtract(k)
+	p := &placement{kept: k, void: map[uint64][]*item{}, ends: map[uint64]uint64{}, parents: map[*item]bool{}}
+	var out Placed
+	for _, s := range v.sections {
+		for _, it := range s.structs {
+			if it.isSkip() {
+				continue
+			}
+			p.void[s.client] = append(p.void[s.client], it)
+			out.Void = appendRange(out.Void, ClientRange{s.client, Range{it.id.Clock, it.length}})
+		}
+	}
+	if len(out.Void) > 0 {
+		slices.SortFunc(out.Void, func(a, b ClientRange) int {
+			return cmp.Or(cmp.Compare(a.Client, b.Client), cmp.Compare(a.Range.Clock, b.Range.Clock))
+		})
+		p.place()
+	}
+	out.State = k.Encode()
+	return out, nil
+}
+
+func unionOf(updates [][]byte) (*Update, error) {
+	if len(updates) == 0 {
+		return &Update{deletes: &deleteSet{}}, nil
+	}
+	return union(updates)
+}
+
+// appendRange appends a range, joined with the last one if they touch.
+func appendRange(ranges []ClientRange, r ClientRange) []ClientRange {
+	if n := len(ranges); n > 0 && ranges[n-1].Client == r.Client && ranges[n-1].Range.end() == r.Range.Clock {
+		ranges[n-1].Range.Len += r.Range.Len
+		return ranges
+	}
+	return append(ranges, r)
+}
+
+// placement decides what stays of the void structs.
+type placement struct {
+	kept    *Update
+	void    map[uint64][]*item // in order of clock
+	needed  []*item
+	isHere  map[*item]bool
+	parents map[*item]bool    // that something which stays is a child of
+	ends    map[uint64]uint64 // by client: the end of what stays
+}
+
+func (p *placement) place() {
+	p.isHere = map[*item]bool{}
+	for _, s := range p.kept.sections {
+		for _, it := range s.structs {
+			p.need(it)
+		}
+	}
+	for len(p.needed) > 0 {
+		it := p.needed[len(p.needed)-1]
+		p.needed = p.needed[:len(p.needed)-1]
+		p.need(it)
+	}
+	gone := map[uint64][]Range{}
+	for client, items := range p.void {
+		places := p.placesOf(items, p.ends[client])
+		if n := len(places); n < len(items) {
+			for _, it := range items[n:] {
+				gone[client] = append(gone[client], Range{it.id.Clock, it.length})
+			}
+		}
+		p.kept.insert(client, places)
+	}
+	p.kept.forget(gone)
+}
+
+// need notes that a struct stays, and what it needs of the void ones.
+func (p *placement) need(it *item) {
+	if it.isSkip() {
+		return
+	}
+	p.ends[it.id.Client] = max(p.ends[it.id.Client], it.end())
+	mark := func(id ID) *item {
+		at := p.at(id)
+		if at != nil && !p.isHere[at] {
+			p.isHere[at] = true
+			p.needed = append(p.needed, at)
+		}
+		return at
+	}
+	if it.is(flagOrigin) {
+		mark(it.origin)
+	}
+	if it.is(flagRightOrigin) {
+		mark(it.rightOrigin)
+	}
+	if it.parent != nil && it.parent.kind == kindItemRef {
+		if at := mark(it.parent.ref); at != nil {
+			p.parents[at] = true
+		}
+	}
+	// A child beside a void sibling names no parent, but has one.
+	if at := p.at(it.origin); it.is(flagOrigin) && at != nil && at.parent != nil && at.parent.kind == kindItemRef {
+		if up := mark(at.parent.ref); up != nil {
+			p.parents[up] = true
+		}
+	}
+}
+
+// at returns the void struct that holds an ID, or nil.
+func (p *placement) at(id ID) *item {
+	items := p.void[id.Client]
+	i := sort.Search(len(items), func(i int) bool { return items[i].end() > id.Clock })
+	if i < len(items) && items[i].id.Clock <= id.Clock {
+		return items[i]
+	}
+	return nil
+}
+
+// placesOf turns void structs of a client into what stays of them, up to the end of
+// what stays of the client.
+func (p *placement) placesOf(items []*item, end uint64) []*item {
+	for n, it := range items {
+		switch {
+		case it.id.Clock >= end:
+			return items[:n]
+		case !p.isHere[it]:
+			it.becomeGC()
+		case it.content != nil && !(p.parents[it] && it.content.ref() == refType):
+			it.content = deletedContent{}
+		}
+	}
+	return items
+}
+
+// insert adds structs of a client, which the update does not hold, in order.
+func (u *Update) insert(client uint64, items []*item) {
+	if len(items) == 0 {
+		return
+	}
+	at := slices.IndexFunc(u.sections, func(s section) bool { return s.client == client })
+	if at < 0 {
+		u.sections = append(u.sections, section{client, items})
+		return
+	}
+	all := slices.Concat(u.sections[at].structs, items)
+	all = slices.DeleteFunc(all, (*item).isSkip)
+	slices.SortFunc(all, func(a, b *item) int { return cmp.Compare(a.id.Clock, b.id.Clock) })
+	u.sections[at].structs = all
+}
+
+// forget drops deletions of ranges that are gone.
+func (u *Update) forget(gone map[uint64][]Range) {
+	u.deletes.normalize()
+	left := &deleteSet{}
+	for _, c := range u.deletes.clients {
+		for _, r := range c.ranges {
+			for _, g := range gone[c.client] {
+				if g.end() <= r.Clock || g.Clock >= r.end() {
+					continue
+				}
+				if g.Clock > r.Clock {
+					left.add(c.client, Range{r.Clock, g.Clock - r.Clock})
+				}
+				if r.Len = 0; g.end() < r.end() {
+					r = Range{g.end(), r.end() - g.end()}
+				}
+			}
+			if r.Len > 0 {
+				left.add(c.client, r)
+			}
+		}
+	}
+	u.deletes = left
+}

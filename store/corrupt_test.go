@@ -60,6 +60,8 @@ func TestDamagedFilesAreRefused(t *testing.T) {
 		want    error
 	}{
 		"text":               {[]byte("This is not a database.\n"), core.ErrNotDatabase},
+		"nothing":            {nil, core.ErrCorrupt},
+		"no version":         {patched(60, 0, 0, 0, 0), core.ErrCorrupt},
 		"one byte":           {[]byte("S"), core.ErrNotDatabase},
 		"noise":              {noise, core.ErrNotDatabase},
 		"zeros":              {make([]byte, 8192), core.ErrNotDatabase},

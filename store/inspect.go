@@ -33,11 +33,14 @@ func inspect(path string) (found, error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return found{}, err
 	}
-	if err != nil || info.Mode().IsRegular() && info.Size() == 0 {
+	if err != nil {
 		return found{}, inspectMissing(path)
 	}
 	if !info.Mode().IsRegular() {
 		return found{}, fmt.Errorf("not a regular file: %w", core.ErrNotDatabase)
+	}
+	if info.Size() == 0 { // what create makes has its pages before it has its name
+		return found{}, fmt.Errorf("file is empty: %w", core.ErrCorrupt)
 	}
 	h, err := readHeader(path)
 	if err != nil {
@@ -82,8 +85,10 @@ func inspectMissing(path string) error {
 // header is the first headerSize bytes of a database.
 type header []byte
 
+// readHeader also finds out whether the file can be written: SQLite would open one
+// that cannot be, and leave a log beside it that nobody can write either.
 func readHeader(path string) (header, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}

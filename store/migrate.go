@@ -20,6 +20,9 @@ func create(path string, steps []string) error {
 			return err
 		}
 	}
+	if err := private(temp); err != nil {
+		return err
+	}
 	c, err := openConn(temp, append(creationPragmas(), writerPragmas(false)...))
 	if err != nil {
 		return err
@@ -34,6 +37,16 @@ func create(path string, steps []string) error {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// private makes an empty file that only the user can read, whatever directory it
+// lies in. SQLite gives the files beside it the same mode.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // migrate brings an existing database up to the newest schema, after a backup.
@@ -76,6 +89,9 @@ func checkVersion(appID, version uint32, newest int) error {
 	if appID != applicationID {
 		return fmt.Errorf("application id is %#x: %w", appID, core.ErrNotDatabase)
 	}
+	if version == 0 {
+		return fmt.Errorf("schema has no version: %w", core.ErrCorrupt)
+	}
 	if int64(version) > int64(newest) {
 		return fmt.Errorf("schema version is %d, this program knows %d: %w", version, newest, core.ErrSchemaTooNew)
 	}
@@ -105,6 +121,9 @@ func apply(c *conn, from int, steps []string) error {
 func backupTo(c *conn, path string) error {
 	temp := path + ".new"
 	if err := os.Remove(temp); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	if err := private(temp); err != nil {
 		return err
 	}
 	if _, err := c.exec("VACUUM INTO ?", temp); err != nil {

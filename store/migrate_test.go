@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -52,7 +53,7 @@ func TestMigrationKeepsDataAndBackup(t *testing.T) {
 
 	// The backup is the old database.
 	old := t.TempDir()
-	copyFile(t, filepath.Join(dir, "soma.db.v1.backup"), filepath.Join(old, "soma.db"))
+	copyFile(t, filepath.Join(dir, fmt.Sprintf("soma.db.v%d.backup", len(store.Steps()))), filepath.Join(old, "soma.db"))
 	db = openIn(t, old, store.Options{})
 	if got := getMeta(t, db, "k"); got != "v" {
 		t.Errorf("meta in the backup = %q, want v", got)
@@ -69,7 +70,7 @@ func TestMigrationFailsAsAWhole(t *testing.T) {
 			t.Fatal("Open with a broken step = nil")
 		}
 	}
-	db := openIn(t, dir, store.Options{}) // still version 1
+	db := openIn(t, dir, store.Options{}) // still the old version
 	err := db.Write(context.Background(), func(core.Tx) error {
 		n, err := db.Query("SELECT count(*) FROM sqlite_schema WHERE name = 'later'")
 		if n != int64(0) {
@@ -88,12 +89,8 @@ func TestMigrationFailsAsAWhole(t *testing.T) {
 
 func TestCreationIsTakenUpAfterACrash(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"soma.db.new", "soma.db.new-wal", "soma.db.new-journal", "soma.db"} {
-		content := []byte("half a database")
-		if name == "soma.db" {
-			content = nil // an empty file holds nothing that could be lost
-		}
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+	for _, name := range []string{"soma.db.new", "soma.db.new-wal", "soma.db.new-journal"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("half a database"), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -28,6 +28,43 @@ func TestOpenCreatesPrivateDirectory(t *testing.T) {
 	}
 }
 
+// Whatever the directory lets others do, they do not read the database.
+func TestDatabaseIsPrivate(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	db := openIn(t, dir, store.Options{})
+	for _, name := range []string{"soma.db", "soma.db-wal", "soma.db-shm"} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("mode of %s = %v, %v, want 0600", name, info.Mode(), err)
+		}
+	}
+	mustClose(t, db)
+}
+
+func TestOpenRefusesAFileItCannotWrite(t *testing.T) {
+	if os.Geteuid() == 0 {
+		t.Skip("root may write to any file: run as another user")
+	}
+	dir := t.TempDir()
+	mustClose(t, openIn(t, dir, store.Options{}))
+	file := filepath.Join(dir, "soma.db")
+	if err := os.Chmod(file, 0o400); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Open(dir, store.Options{}); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("Open = %v, want ErrPermission", err)
+	}
+	if got, want := names(t, dir), []string{"soma.db", "soma.lock"}; !slices.Equal(got, want) {
+		t.Errorf("files are %v, want %v", got, want)
+	}
+	if err := os.Chmod(file, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mustClose(t, openIn(t, dir, store.Options{}))
+}
+
 func TestOpenRefusesWhatItCannotWrite(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {

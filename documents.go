@@ -83,10 +83,9 @@ func sourceOf(opts []WriteOption) (EventSource, error) {
 // and returns when that is durable. The update may come from Y.encodeStateAsUpdate
 // or from an 'update' event, again, in any order: content that needs earlier
 // content waits for it, unseen but stored. Its cost is that of the update, however
-// long the document is. Only what is new is stored; if nothing is, nothing
-// changes and no event fires, except that a deleted document comes back. (Of values
-// that were set for one key at the same time, all but one are deleted by merging.
-// A full state names these deletions, so the first one handed in adds them.)
+// long the document is (a full state is as long as the document). Only what is new
+// is stored; if nothing is, nothing changes and no event fires, except that a deleted
+// document comes back.
 //
 // ctx counts until the writer takes the update; after that the call waits for the
 // result, so an error of ctx means that nothing was stored. The slice is not kept.

@@ -1234,3 +1234,39 @@ func TestConcurrentPieces(t *testing.T) {
 		}
 	}
 }
+
+// A document's own state is nothing new to it, also where deletions follow from its
+// content that nobody made: values set at the same time, children of what was deleted.
+func TestOwnStateIsNothingNew(t *testing.T) {
+	db := somatest.Open(t)
+	ctx := t.Context()
+	space, err := db.Spaces().Create(ctx, soma.NewSpace{Name: "Notes"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// c sets the key "k" of the map "m", not knowing of others.
+	set := func(c, v byte) []byte { return []byte{1, 1, c, 0, 0x28, 1, 1, 'm', 1, 'k', 1, 0x7d, v, 0} }
+	check := func(id soma.DocumentID, updates [][]byte) {
+		t.Helper()
+		for _, u := range updates {
+			if _, err := db.Documents().Upsert(ctx, space.ID, id, u); err != nil {
+				t.Fatal(err)
+			}
+			doc, err := db.Documents().Get(ctx, space.ID, id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rev, err := db.Documents().Upsert(ctx, space.ID, id, doc.Update)
+			if err != nil || rev.UpdatedAtMs != doc.UpdatedAtMs || !bytes.Equal(rev.StateVector, doc.StateVector) {
+				t.Fatalf("%s: Upsert of its own state = %+v, %v, want no change since %d", id, rev, err, doc.UpdatedAtMs)
+			}
+		}
+	}
+	check("map", [][]byte{set(1, 1), set(2, 2), set(3, 3)})
+	r := rand.New(rand.NewPCG(5, 6))
+	for _, s := range fixtures(t, 12) {
+		updates := slices.Clone(s.Updates[:min(len(s.Updates), 40)])
+		r.Shuffle(len(updates), func(i, j int) { updates[i], updates[j] = updates[j], updates[i] })
+		check(sessionName(s), updates)
+	}
+}

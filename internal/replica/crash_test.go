@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -283,8 +284,8 @@ func TestImportIsWholeOrNothing(t *testing.T) {
 	b.wantText(space, "good", "good")
 }
 
-// TestImportLosesNothing has an archive that is not in causal order, with more to
-// wait than may wait.
+// TestImportLosesNothing has archives that are not in causal order, with more to wait
+// than may wait, and the genesis last.
 func TestImportLosesNothing(t *testing.T) {
 	a := openSite(t, siteOptions{})
 	space := a.create("space")
@@ -293,8 +294,34 @@ func TestImportLosesNothing(t *testing.T) {
 	for n := range uint64(7) {
 		entries = append(entries, w.write(nil, update("doc", insert(n+1, 0, strings.Repeat("x", 1<<20-500)))).Raw)
 	}
-	entries = append(entries[:2], append(entries[3:], entries[2])...)
-	if err := a.importFrom(archive(t, space, entries...)); !errors.Is(err, core.ErrInvalidArchive) {
-		t.Errorf("Import = %v, want ErrInvalidArchive: entries were dropped", err)
+	for n := range uint64(300) {
+		entries = append(entries, w.write(nil, update("small", insert(1, n, "y"))).Raw)
+	}
+	moved := append(append(slices.Clone(entries[:2]), entries[3:]...), entries[2])
+	reversed := slices.Clone(entries)
+	slices.Reverse(reversed)
+	for name, order := range map[string][]core.Entry{"one moved": moved, "reversed": reversed, "twice": append(reversed, moved...)} {
+		b := openSite(t, siteOptions{})
+		if err := b.importFrom(archive(t, space, order...)); err != nil {
+			t.Errorf("%s: Import = %v", name, err)
+			continue
+		}
+		if got, want := len(b.entries(space)), len(entries); got != want || b.waiting(space) != 0 {
+			t.Errorf("%s: %d entries came and %d bytes wait, want %d and none", name, got, b.waiting(space), want)
+		}
+		b.close()
+	}
+
+	// What is not there at all is missed.
+	b := openSite(t, siteOptions{})
+	if err := b.importFrom(archive(t, space, append(reversed[:8:8], entries[:2]...)...)); !errors.Is(err, core.ErrInvalidArchive) {
+		t.Errorf("Import of an archive with a hole = %v, want ErrInvalidArchive", err)
+	}
+	if err := b.importFrom(archive(t, space, entries[1:]...)); err != nil {
+		t.Errorf("Import without genesis into a space that is here = %v", err)
+	}
+	c := openSite(t, siteOptions{})
+	if err := c.importFrom(archive(t, space, entries[1:]...)); !errors.Is(err, core.ErrInvalidArchive) {
+		t.Errorf("Import without genesis = %v, want ErrInvalidArchive", err)
 	}
 }

@@ -9,18 +9,25 @@ import (
 
 // project brings a document's clients, deletions and pending content up to date
 // with an update by one writer, and returns what the update added, nil for
-// nothing. Its cost is that of the update: it never reads the content.
+// nothing. Its cost is that of the update: it does not read the content, except to
+// compare with a full state.
 func (w *work) project(h *head, u *yjs.Update, writer int64) ([]byte, error) {
+	own := u.OwnDeletes()
 	u.Trim(h.end)
-	if err := w.newDeletes(h, u); err != nil {
-		return nil, err
-	}
 	if h.pending != nil {
 		waiting, err := yjs.ParseUpdate(h.pending)
 		if err != nil {
 			return nil, damaged("pending content", h, err)
 		}
 		u.Subtract(waiting)
+	}
+	if own != nil && !u.HasContent() {
+		if err := w.forgetImplied(h, u, own); err != nil {
+			return nil, err
+		}
+	}
+	if err := w.newDeletes(h, u); err != nil {
+		return nil, err
 	}
 	if u.Empty() {
 		return nil, nil
@@ -36,6 +43,37 @@ func (w *work) project(h *head, u *yjs.Update, writer int64) ([]byte, error) {
 		}
 	}
 	return fresh, w.advanceClients(h, u, writer)
+}
+
+// forgetImplied leaves out of a full state, of which all content is had, deletions
+// that nobody made because they follow from the content: of values that were set for
+// one key at the same time all but one are deleted, and so is what was put into
+// something that was deleted meanwhile. Else a document would differ from its own
+// state.
+func (w *work) forgetImplied(h *head, u *yjs.Update, own map[uint64][]yjs.Range) error {
+	known := true
+	for client, ranges := range own {
+		for _, r := range ranges {
+			had, err := w.DeletedRanges(h.Key, client, r.Clock, r.Clock+r.Len)
+			if err != nil {
+				return err
+			}
+			known = known && len(had) == 1 && had[0].Clock <= r.Clock && had[0].Clock+had[0].Len >= r.Clock+r.Len
+		}
+	}
+	if known {
+		return nil
+	}
+	s := &stored{DocRecord: h.DocRecord}
+	if err := s.read(w.Tx); err != nil {
+		return err
+	}
+	d, err := yjs.Load(yjs.Options{}, s.updates...)
+	if err != nil {
+		return damaged("content", h, err)
+	}
+	u.ForgetDeletes(own, d.Deleted())
+	return nil
 }
 
 // newDeletes leaves in the update only deletions that are new, and records them.

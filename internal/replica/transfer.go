@@ -103,7 +103,10 @@ func sweepImports(dir string) error {
 
 // Spool is a copy on disk of an archive that was read to its end and found whole.
 // Discard it after use.
-type Spool struct{ file *os.File }
+type Spool struct {
+	file    *os.File
+	genesis *core.Entry // if it is in there
+}
 
 // Spool reads an archive to its end. It touches nothing of the replica, so it may
 // take as long as the source does. A damaged, truncated or empty archive is
@@ -113,8 +116,8 @@ func (r *Replica) Spool(ctx context.Context, source io.Reader) (*Spool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("spool the archive: %w", err)
 	}
-	s := &Spool{file}
-	if err := check(ctx, io.TeeReader(source, file)); err != nil {
+	s := &Spool{file: file}
+	if s.genesis, err = check(ctx, io.TeeReader(source, file)); err != nil {
 		s.Discard()
 		return nil, err
 	}
@@ -127,71 +130,118 @@ func (s *Spool) Discard() {
 	_ = os.Remove(s.file.Name())
 }
 
-// Import takes in the entries of an archive, founding its space if it is unknown.
-// If ctx ends or the disk fails, what was taken in stays, whole entries with their
-// past, and the same import can be made again. An entry that breaks a rule fails
-// the import with core.ErrInvalidEntry, after all others were taken in; so do
-// entries whose past is not in the archive, with core.ErrInvalidArchive: they wait
-// for it, or were dropped if too much waits.
-func (r *Replica) Import(ctx context.Context, spool *Spool) error {
-	if _, err := spool.file.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("read the archive again: %w", err)
+// archive returns the archive from its start.
+func (s *Spool) archive() (*log.ArchiveReader, error) {
+	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
+		return nil, fmt.Errorf("read the archive again: %w", err)
 	}
-	return r.importFrom(ctx, bufio.NewReaderSize(spool.file, batchBytes))
+	return log.NewArchiveReader(bufio.NewReaderSize(s.file, batchBytes))
 }
 
-// check reads an archive to its end.
-func check(ctx context.Context, source io.Reader) error {
-	archive, err := log.NewArchiveReader(source)
+// Import takes in the entries of an archive, in whatever order they are there,
+// founding its space if it is unknown. If ctx ends or the disk fails, what was taken
+// in stays, whole entries with their past, and the same import can be made again. An
+// entry that breaks a rule fails the import with core.ErrInvalidEntry, after all
+// others were taken in; so do entries whose past is not in the archive, with
+// core.ErrInvalidArchive: they wait for it, or were dropped if too much waits.
+func (r *Replica) Import(ctx context.Context, spool *Spool) error {
+	if err := r.found(ctx, spool); err != nil {
+		return err
+	}
+	for {
+		pass, err := r.importOnce(ctx, spool)
+		switch {
+		case err != nil:
+			return err
+		case pass.dropped == nil:
+			return cmp.Or(pass.refused, r.stillWaiting(ctx, pass.space, pass.waiting))
+		case pass.accepted == 0:
+			return cmp.Or(pass.refused, fmt.Errorf("the archive is incomplete: %w: %w", core.ErrInvalidArchive, pass.dropped))
+		}
+		// Far from causal order more had to wait than may. What was taken in by now is
+		// what the rest waited for.
+	}
+}
+
+// found makes sure that the space of an archive is known.
+func (r *Replica) found(ctx context.Context, spool *Spool) error {
+	archive, err := spool.archive()
 	if err != nil {
 		return err
+	}
+	var genesis []core.Entry
+	if spool.genesis != nil {
+		genesis = append(genesis, *spool.genesis)
+	}
+	_, err = r.accept(ctx, archive.Space(), inspectAll(genesis), true)
+	if errors.Is(err, core.ErrNotFound) {
+		return fmt.Errorf("the archive lacks its genesis: %w", core.ErrInvalidArchive)
+	}
+	return err
+}
+
+// check reads an archive to its end and returns its genesis, nil if that is not in
+// there.
+func check(ctx context.Context, source io.Reader) (genesis *core.Entry, err error) {
+	archive, err := log.NewArchiveReader(source)
+	if err != nil {
+		return nil, err
 	}
 	for n := 0; ; n++ {
 		if err := ctx.Err(); err != nil {
-			return err
+			return nil, err
 		}
-		switch _, err := archive.Next(); {
+		raw, err := archive.Next()
+		switch {
 		case errors.Is(err, io.EOF) && n == 0:
-			return fmt.Errorf("the archive is empty: %w", core.ErrInvalidArchive)
+			return nil, fmt.Errorf("the archive is empty: %w", core.ErrInvalidArchive)
 		case errors.Is(err, io.EOF):
-			return nil
+			return genesis, nil
 		case err != nil:
-			return err
+			return nil, err
+		}
+		if genesis == nil && core.SpaceIDFromHash(raw.Hash()) == archive.Space() {
+			genesis = &raw
 		}
 	}
 }
 
-func (r *Replica) importFrom(ctx context.Context, source io.Reader) error {
-	archive, err := log.NewArchiveReader(source)
+// pass is what became of the entries of an archive.
+type pass struct {
+	space    core.SpaceID
+	accepted int
+	refused  error // the first
+	dropped  error // the first
+	waiting  []Outcome
+}
+
+// importOnce takes in an archive from its start to its end.
+func (r *Replica) importOnce(ctx context.Context, spool *Spool) (p pass, err error) {
+	archive, err := spool.archive()
 	if err != nil {
-		return err
+		return p, err
 	}
-	var refused error
-	var waiting []Outcome
+	p.space = archive.Space()
 	for {
 		batch, err := readBatch(archive)
+		if err != nil || len(batch) == 0 {
+			return p, err
+		}
+		outcomes, err := r.accept(ctx, p.space, inspectAll(batch), false)
 		if err != nil {
-			return err
-		}
-		if len(batch) == 0 {
-			return cmp.Or(refused, r.stillWaiting(ctx, archive.Space(), waiting))
-		}
-		outcomes, err := r.accept(ctx, archive.Space(), inspectAll(batch), true)
-		if errors.Is(err, core.ErrNotFound) {
-			return fmt.Errorf("the archive does not begin with its genesis: %w", core.ErrInvalidArchive)
-		}
-		if err != nil {
-			return err
+			return p, err
 		}
 		for _, o := range outcomes {
-			switch {
-			case refused != nil:
-			case o.Status == Rejected:
-				refused = o.Err
-			case o.Status == Dropped:
-				refused = fmt.Errorf("the archive is not in causal order: %w: %w", core.ErrInvalidArchive, o.Err)
-			case o.Status == Waiting:
-				waiting = append(waiting, o)
+			switch o.Status {
+			case Accepted:
+				p.accepted++
+			case Rejected:
+				p.refused = cmp.Or(p.refused, o.Err)
+			case Dropped:
+				p.dropped = cmp.Or(p.dropped, o.Err)
+			case Waiting:
+				p.waiting = append(p.waiting, o)
+			case Known:
 			}
 		}
 	}

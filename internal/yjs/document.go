@@ -364,6 +364,16 @@ func (d *Doc) sortedClients() []uint64 {
 	return slices.SortedFunc(maps.Keys(d.clients), func(a, b uint64) int { return cmp.Compare(b, a) })
 }
 
+// Deleted returns everything that is deleted: also what no update says so of, because
+// it follows from others, as of values that were set at the same time.
+func (d *Doc) Deleted() map[uint64][]Range {
+	all := map[uint64][]Range{}
+	for _, c := range d.deleted().clients {
+		all[c.client] = c.ranges
+	}
+	return all
+}
+
 // deleted returns everything that is deleted.
 func (d *Doc) deleted() *deleteSet {
 	ds := &deleteSet{}

@@ -280,6 +280,54 @@ func (u *Update) Deletes(fn func(client uint64, r Range) error) error {
 	return nil
 }
 
+// HasContent reports whether the update holds content, gaps aside.
+func (u *Update) HasContent() bool { return len(u.sections) > 0 }
+
+// OwnDeletes returns the deletions of content that the update itself holds, as a full
+// state has them: nil for none.
+func (u *Update) OwnDeletes() map[uint64][]Range {
+	if len(u.sections) == 0 || u.deletes.empty() {
+		return nil
+	}
+	var own map[uint64][]Range
+	u.deletes.normalize()
+	for _, c := range u.deletes.clients {
+		if both := intersect(u.ranges(c.client), c.ranges); len(both) > 0 {
+			if own == nil {
+				own = map[uint64][]Range{}
+			}
+			own[c.client] = both
+		}
+	}
+	return own
+}
+
+// intersect returns what two lists of ranges, merged and in order, have in common.
+func intersect(a, b []Range) []Range {
+	var both []Range
+	for len(a) > 0 && len(b) > 0 {
+		if first, end := max(a[0].Clock, b[0].Clock), min(a[0].end(), b[0].end()); first < end {
+			both = append(both, Range{first, end - first})
+		}
+		if a[0].end() < b[0].end() {
+			a = a[1:]
+		} else {
+			b = b[1:]
+		}
+	}
+	return both
+}
+
+// ForgetDeletes drops deletions, given as ranges in order, from the update, but for
+// those that are not in deleted.
+func (u *Update) ForgetDeletes(ranges, deleted map[uint64][]Range) {
+	gone := map[uint64][]Range{}
+	for client, list := range ranges {
+		gone[client] = intersect(list, deleted[client])
+	}
+	u.forget(gone)
+}
+
 // SetDeletes replaces the deletions.
 func (u *Update) SetDeletes(deletes map[uint64][]Range) {
 	u.deletes = &deleteSet{}

@@ -90,8 +90,22 @@ func (t *tx) PutDoc(rec *core.DocRecord) error {
 }
 
 // DocPending implements core.View.
-func (v *view) DocPending(doc int64) ([]byte, error) {
-	return v.body("SELECT body FROM doc_pending WHERE doc = ?", "read pending update", doc)
+func (v *view) DocPending(doc int64) ([]core.PendingRecord, error) {
+	var parts []core.PendingRecord
+	err := v.c.each("SELECT n, body FROM doc_pending WHERE doc = ?+0 ORDER BY n", []any{doc}, func(r *row) bool {
+		parts = append(parts, core.PendingRecord{N: r.int(0), Update: r.blob(1)})
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read pending updates of document %d: %w", doc, err)
+	}
+	return parts, nil
+}
+
+// DocIsPending implements core.View.
+func (v *view) DocIsPending(doc int64) (bool, error) {
+	r, err := v.c.one("SELECT 1 FROM doc_pending WHERE doc = ? LIMIT 1", doc)
+	return r != nil, wrap("look for pending updates", err)
 }
 
 // DocSnapshot implements core.View.
@@ -110,16 +124,20 @@ func (v *view) body(sql, what string, doc int64) ([]byte, error) {
 	return r.blob(0), r.bad()
 }
 
-// SetDocPending implements core.Tx.
-func (t *tx) SetDocPending(doc int64, update []byte) error {
-	var err error
-	if update == nil {
-		_, err = t.c.exec("DELETE FROM doc_pending WHERE doc = ?", doc)
-	} else {
-		_, err = t.c.exec("INSERT INTO doc_pending (doc, body) VALUES (?, ?) ON CONFLICT (doc) DO UPDATE SET body = excluded.body", doc, update)
-	}
+// PutDocPending implements core.Tx.
+func (t *tx) PutDocPending(doc int64, part core.PendingRecord) error {
+	_, err := t.c.exec("INSERT INTO doc_pending (doc, n, body) VALUES (?, ?, ?) ON CONFLICT (doc, n) DO UPDATE SET body = excluded.body",
+		doc, part.N, part.Update)
 	if err != nil {
 		return fmt.Errorf("write pending update of document %d: %w", doc, err)
+	}
+	return nil
+}
+
+// TrimDocPending implements core.Tx.
+func (t *tx) TrimDocPending(doc, n int64) error {
+	if _, err := t.c.exec("DELETE FROM doc_pending WHERE doc = ? AND n >= ?", doc, n); err != nil {
+		return fmt.Errorf("remove pending updates of document %d: %w", doc, err)
 	}
 	return nil
 }

@@ -152,8 +152,10 @@ CREATE TABLE doc_deleted (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE doc_pending (
-	doc  INTEGER PRIMARY KEY,
-	body BLOB NOT NULL
+	doc  INTEGER NOT NULL,
+	n    INTEGER NOT NULL,
+	body BLOB NOT NULL,
+	PRIMARY KEY (doc, n)
 ) STRICT;
 
 CREATE TABLE doc_snapshot (

@@ -113,8 +113,10 @@ type View interface {
 	// DeletedRanges returns the stored deleted ranges of a client that overlap or
 	// touch [from, to], in order of clock.
 	DeletedRanges(doc int64, client, from, to uint64) ([]ClockRange, error)
-	// DocPending returns what waits for missing structs, as a Yjs v1 update, or nil.
-	DocPending(doc int64) ([]byte, error)
+	// DocPending returns what waits for missing structs, in order of N.
+	DocPending(doc int64) ([]PendingRecord, error)
+	// DocIsPending reports whether something waits.
+	DocIsPending(doc int64) (bool, error)
 	// DocSnapshot returns the compacted state, or nil. DocRecord.ThroughN says
 	// which ops it covers.
 	DocSnapshot(doc int64) ([]byte, error)
@@ -182,8 +184,10 @@ type Tx interface {
 	// merging with what overlaps or touches, and returns the parts that were not
 	// there before, in order.
 	AddDeleted(doc int64, client uint64, r ClockRange) ([]ClockRange, error)
-	// SetDocPending stores what waits; nil removes it.
-	SetDocPending(doc int64, update []byte) error
+	// PutDocPending adds a part of what waits, as a Yjs v1 update, or replaces it.
+	PutDocPending(doc int64, part PendingRecord) error
+	// TrimDocPending removes the parts with numbers of at least n.
+	TrimDocPending(doc, n int64) error
 	SetDocSnapshot(doc int64, update []byte) error
 	// AddDocOp records that op n of the document is the bytes
 	// [off, off+length) of the entry's Ops.
@@ -323,6 +327,12 @@ type DocClient struct {
 	End     uint64 // all clocks below are had
 	Owner   int64  // key of the writer whose member owns the clientID
 	Foreign []byte // ranges written by others than the owner; nil for none
+}
+
+// PendingRecord is a row of table doc_pending: a part of what waits for missing structs.
+type PendingRecord struct {
+	N      int64
+	Update []byte
 }
 
 // ClockRange is a run of Yjs clocks of one client.

@@ -66,6 +66,45 @@ func TestOutOfOrderUpdates(t *testing.T) {
 	}
 }
 
+// What waits is kept in few parts, so that updates that come in any order cost what
+// they are, and not what waits already.
+func TestWhatWaitsIsKeptInFewParts(t *testing.T) {
+	const updates = 2000
+	s := openSite(t, siteOptions{})
+	space := s.create("space")
+	r := rand.New(rand.NewPCG(8, 9))
+	most, written := 0, 0
+	for i, n := range r.Perm(updates) {
+		s.upsert(space, "doc", insert(1, uint64(n), "x"))
+		s.view(func(v core.View) error {
+			rec, err := v.Space(space)
+			if err != nil {
+				return err
+			}
+			d, err := v.Doc(rec.Key, "doc")
+			if err != nil {
+				return err
+			}
+			parts, err := v.DocPending(d.Key)
+			if len(parts) > 0 {
+				written += len(parts[len(parts)-1].Update)
+			}
+			most = max(most, len(parts))
+			return err
+		})
+		if i == updates/2 { // and is known again after opening
+			s.close()
+			s = s.reopen()
+		}
+	}
+	if s.wantText(space, "doc", strings.Repeat("x", updates)); most > 16 {
+		t.Errorf("what waits was in %d parts, want few", most)
+	}
+	if limit := updates * 500; written > limit {
+		t.Errorf("%d bytes were written of what waits, want less than %d", written, limit)
+	}
+}
+
 func TestPendingContent(t *testing.T) {
 	s := openSite(t, siteOptions{})
 	space := s.create("space")

@@ -45,7 +45,7 @@ func (r *Replica) CompactionsQueued() int {
 type CachedHead struct {
 	Record  core.DocRecord
 	Clients map[uint64]core.DocClient
-	Pending []byte
+	Pending []core.PendingRecord
 	Vector  []byte
 }
 
@@ -54,7 +54,7 @@ func (r *Replica) CachedHeads(ctx context.Context, fn func(v core.View, heads []
 	return r.store.Write(ctx, func(tx core.Tx) error {
 		var heads []CachedHead
 		for _, h := range r.heads.heads {
-			heads = append(heads, CachedHead{h.DocRecord, maps.Clone(h.clients), h.pending, h.stateVector()})
+			heads = append(heads, CachedHead{h.DocRecord, maps.Clone(h.clients), h.waiting.parts, h.stateVector()})
 		}
 		return fn(tx, heads, r.heads.clients)
 	})

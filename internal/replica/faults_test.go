@@ -148,8 +148,12 @@ func (t *faultyTx) AddDeleted(doc int64, client uint64, r core.ClockRange) ([]co
 	return t.Tx.AddDeleted(doc, client, r)
 }
 
-func (t *faultyTx) SetDocPending(doc int64, update []byte) error {
-	return errors.Join(t.faults.next(), t.Tx.SetDocPending(doc, update))
+func (t *faultyTx) PutDocPending(doc int64, part core.PendingRecord) error {
+	return errors.Join(t.faults.next(), t.Tx.PutDocPending(doc, part))
+}
+
+func (t *faultyTx) TrimDocPending(doc, n int64) error {
+	return errors.Join(t.faults.next(), t.Tx.TrimDocPending(doc, n))
 }
 
 func (t *faultyTx) SetDocSnapshot(doc int64, update []byte) error {

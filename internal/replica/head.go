@@ -12,9 +12,9 @@ import (
 type head struct {
 	core.DocRecord
 	clients map[uint64]core.DocClient
-	pending []byte // what waits for missing content, nil for none
-	vector  []byte // encoded state vector, nil when clients changed since
-	wroteMs int64  // when the last op came, 0 if that was before the head was read
+	waiting waiting // for missing content
+	vector  []byte  // encoded state vector, nil when clients changed since
+	wroteMs int64   // when the last op came, 0 if that was before the head was read
 }
 
 // end is the first clock of a client that the document does not have.
@@ -121,8 +121,8 @@ func (w *work) head(space int64, doc core.DocumentID) (*head, error) {
 		for _, c := range clients {
 			h.clients[c.Client] = c
 		}
-		if h.pending, err = w.DocPending(rec.Key); err != nil {
-			return nil, err
+		if h.waiting, err = readWaiting(w.Tx, rec.Key, h.end); err != nil {
+			return nil, damaged("pending content", h, err)
 		}
 		cache.put(key, h)
 	}

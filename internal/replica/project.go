@@ -1,8 +1,6 @@
 package replica
 
 import (
-	"bytes"
-
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/yjs"
 )
@@ -14,13 +12,7 @@ import (
 func (w *work) project(h *head, u *yjs.Update, writer int64) ([]byte, error) {
 	own := u.OwnDeletes()
 	u.Trim(h.end)
-	if h.pending != nil {
-		waiting, err := yjs.ParseUpdate(h.pending)
-		if err != nil {
-			return nil, damaged("pending content", h, err)
-		}
-		u.Subtract(waiting)
-	}
+	u.SubtractRanges(h.waiting.held)
 	if own != nil && !u.HasContent() {
 		if err := w.forgetImplied(h, u, own); err != nil {
 			return nil, err
@@ -33,16 +25,7 @@ func (w *work) project(h *head, u *yjs.Update, writer int64) ([]byte, error) {
 		return nil, nil
 	}
 	fresh := u.Encode()
-	if h.pending != nil {
-		all, err := yjs.Union(h.pending, fresh)
-		if err != nil {
-			return nil, damaged("pending content", h, err)
-		}
-		if u, err = yjs.ParseUpdate(all); err != nil {
-			return nil, damaged("pending content", h, err)
-		}
-	}
-	return fresh, w.advanceClients(h, u, writer)
+	return fresh, w.advanceDoc(h, u, writer)
 }
 
 // forgetImplied leaves out of a full state, of which all content is had, deletions
@@ -90,19 +73,41 @@ func (w *work) newDeletes(h *head, u *yjs.Update) error {
 	return err
 }
 
-// advanceClients moves the clients' ends over what can be integrated and keeps the
-// rest as pending.
-func (w *work) advanceClients(h *head, u *yjs.Update, writer int64) error {
+// advanceDoc moves the clients' ends over what can be integrated, of an update and of
+// what waited for it, and lets the rest wait.
+func (w *work) advanceDoc(h *head, u *yjs.Update, writer int64) error {
+	rest, missing, err := w.advanceClients(h, u, writer)
+	if err != nil {
+		return err
+	}
+	if !h.waiting.freed(h) {
+		if rest == nil {
+			return nil
+		}
+		return w.wait(h, rest, missing)
+	}
+	if u, err = h.waiting.with(rest); err != nil {
+		return damaged("pending content", h, err)
+	}
+	if rest, missing, err = w.advanceClients(h, u, writer); err != nil {
+		return err
+	}
+	h.waiting = waiting{}
+	if err := w.TrimDocPending(h.Key, 0); err != nil || rest == nil {
+		return err
+	}
+	return w.wait(h, rest, missing)
+}
+
+// advanceClients moves the clients' ends over what can be integrated of an update and
+// returns the rest, with the clocks that it waits for.
+func (w *work) advanceClients(h *head, u *yjs.Update, writer int64) (rest *yjs.Update, missing map[uint64]uint64, err error) {
 	clients := u.Clients()
 	ends := make(map[uint64]uint64, len(clients))
 	for _, client := range clients {
 		ends[client] = h.end(client)
 	}
-	var pending []byte
-	if rest := u.Advance(ends); rest != nil {
-		rest.Coalesce() // each later update merges with it
-		pending = rest.Encode()
-	}
+	rest, missing = u.Advance(ends)
 	for client, end := range ends {
 		c, known := h.clients[client]
 		if end == c.End {
@@ -116,12 +121,8 @@ func (w *work) advanceClients(h *head, u *yjs.Update, writer int64) error {
 		h.clients[client] = c
 		h.vector = nil
 		if err := w.PutDocClient(h.Key, c); err != nil {
-			return err
+			return nil, nil, err
 		}
 	}
-	if bytes.Equal(pending, h.pending) {
-		return nil
-	}
-	h.pending = pending
-	return w.SetDocPending(h.Key, pending)
+	return rest, missing, nil
 }

@@ -80,7 +80,7 @@ func (w *work) rebuild(space *core.SpaceRecord, h *head) error {
 		return err
 	}
 	w.r.heads.clients -= min(w.r.heads.clients, len(h.clients))
-	h.clients, h.pending, h.vector = map[uint64]core.DocClient{}, nil, nil
+	h.clients, h.waiting, h.vector = map[uint64]core.DocClient{}, waiting{}, nil
 	h.SnapBytes, h.OpBytes, h.ThroughN = 0, 0, h.LastN
 	state, err := w.reproject(h, placed)
 	if err != nil {

@@ -101,8 +101,7 @@ func (s *stored) read(v core.View) error {
 		ends[c.Client] = c.End
 	}
 	s.vector = yjs.EncodeStateVector(ends)
-	pending, err := v.DocPending(s.Key)
-	s.pending = pending != nil
+	s.pending, err = v.DocIsPending(s.Key)
 	return err
 }
 

@@ -261,8 +261,18 @@ func readContent(v core.View, rec core.DocRecord) (c content, err error) {
 	for _, t := range tail {
 		c.tail = append(c.tail, t.Update)
 	}
-	if c.pending, err = v.DocPending(rec.Key); err != nil {
+	parts, err := v.DocPending(rec.Key)
+	if err != nil {
 		return c, err
+	}
+	var pending [][]byte
+	for _, p := range parts {
+		pending = append(pending, p.Update)
+	}
+	if len(pending) > 0 {
+		if c.pending, err = yjs.Compact(pending...); err != nil {
+			return c, err
+		}
 	}
 	clients, err := v.DocClients(rec.Key)
 	c.clients = map[uint64]uint64{}
@@ -425,7 +435,7 @@ func (s *site) verifyCache() {
 			if err != nil {
 				return err
 			}
-			if !bytes.Equal(h.Pending, pending) {
+			if fmt.Sprint(h.Pending) != fmt.Sprint(pending) {
 				s.t.Errorf("cached pending content of %q = %x, want %x", rec.ID, h.Pending, pending)
 			}
 			clients, err := v.DocClients(rec.Key)

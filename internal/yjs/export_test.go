@@ -70,3 +70,9 @@ func (d *Doc) KeyedRuns() bool {
 	}
 	return false
 }
+
+// AddRange adds to ranges that are in order and merged.
+func AddRange(ranges []Range, r Range) []Range { return addRange(ranges, r) }
+
+// Intersect returns what two lists of ranges have in common.
+func Intersect(a, b []Range) []Range { return intersect(a, b) }

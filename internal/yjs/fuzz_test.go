@@ -173,7 +173,7 @@ func advance(t *testing.T, u []byte) {
 		t.Fatal(err)
 	}
 	ends := map[uint64]uint64{}
-	rest := parsed.Advance(ends)
+	rest, _ := parsed.Advance(ends)
 	d, err := yjs.Load(yjs.Options{}, u)
 	if err != nil {
 		t.Fatal(err)

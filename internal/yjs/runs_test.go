@@ -157,7 +157,7 @@ func TestTrimAndAdvance(t *testing.T) {
 				}
 			}
 			waiting = nil
-			if rest := u.Advance(ends); rest != nil {
+			if rest, _ := u.Advance(ends); rest != nil {
 				waiting = rest.Encode()
 			}
 			d, err := yjs.Load(yjs.Options{}, kept...)
@@ -215,5 +215,44 @@ func TestSubtract(t *testing.T) {
 		if !rest.Empty() {
 			t.Errorf("session %d: an update less itself holds %x", i, rest.Encode())
 		}
+	}
+}
+
+func TestRanges(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	const clocks = 40
+	draw := func() (ranges []yjs.Range, has [clocks]bool) {
+		for range r.IntN(12) {
+			from := r.IntN(clocks - 1)
+			n := 1 + r.IntN(min(6, clocks-from))
+			ranges = yjs.AddRange(ranges, yjs.Range{Clock: uint64(from), Len: uint64(n)})
+			for i := from; i < from+n; i++ {
+				has[i] = true
+			}
+		}
+		return ranges, has
+	}
+	check := func(what string, ranges []yjs.Range, want func(i int) bool) {
+		t.Helper()
+		var has [clocks]bool
+		for i, r := range ranges {
+			if r.Len == 0 || i > 0 && ranges[i-1].Clock+ranges[i-1].Len > r.Clock {
+				t.Fatalf("%s: %v is not in order", what, ranges)
+			}
+			for clock := r.Clock; clock < r.Clock+r.Len; clock++ {
+				has[clock] = true
+			}
+		}
+		for i := range has {
+			if has[i] != want(i) {
+				t.Fatalf("%s: %v holds %d: %v, want %v", what, ranges, i, has[i], want(i))
+			}
+		}
+	}
+	for range 3000 {
+		a, inA := draw()
+		b, inB := draw()
+		check("AddRange", a, func(i int) bool { return inA[i] })
+		check("Intersect", yjs.Intersect(a, b), func(i int) bool { return inA[i] && inB[i] })
 	}
 }

@@ -341,9 +341,10 @@ func (u *Update) SetDeletes(deletes map[uint64][]Range) {
 // Advance moves ends (client -> first clock that is not had) over all content of
 // the update that can be integrated on top of them, and returns what must wait:
 // content after a gap, or with a neighbour or parent that is not had, and
-// deletions of content that is not had. nil means that nothing waits. The result
-// takes over what it holds: the update must not be used afterwards.
-func (u *Update) Advance(ends map[uint64]uint64) *Update {
+// deletions of content that is not had. nil means that nothing waits. missing has,
+// by client, the lowest clock that something waits for. The result takes over what
+// it holds: the update must not be used afterwards.
+func (u *Update) Advance(ends map[uint64]uint64) (rest *Update, missing map[uint64]uint64) {
 	u.Trim(func(client uint64) uint64 { return ends[client] }) // gaps must not count as had
 	cursors := make([]*cursor, len(u.sections))
 	work := make([]*cursor, len(u.sections))
@@ -371,7 +372,13 @@ func (u *Update) Advance(ends map[uint64]uint64) *Update {
 			work = append(work, heap.Pop(waiting).(waiter).section)
 		}
 	}
-	rest := &Update{deletes: &deleteSet{}}
+	rest = &Update{deletes: &deleteSet{}}
+	missing = map[uint64]uint64{}
+	for client, waiting := range blocked {
+		if len(*waiting) > 0 {
+			missing[client] = (*waiting)[0].clock
+		}
+	}
 	for _, c := range cursors {
 		if c.next < len(c.structs) {
 			rest.sections = append(rest.sections, section{c.client, c.structs[c.next:]})
@@ -382,13 +389,16 @@ func (u *Update) Advance(ends map[uint64]uint64) *Update {
 			if end := ends[c.client]; r.end() > end {
 				from := max(r.Clock, end)
 				rest.deletes.add(c.client, Range{from, r.end() - from})
+				if clock, waits := missing[c.client]; !waits || from < clock {
+					missing[c.client] = from
+				}
 			}
 		}
 	}
 	if rest.Empty() {
-		return nil
+		return nil, nil
 	}
-	return rest
+	return rest, missing
 }
 
 // missing returns a unit of content that it waits for.
@@ -425,10 +435,17 @@ func (w *waiters) Pop() any {
 }
 
 // Subtract drops the content that other holds too.
-func (u *Update) Subtract(other *Update) {
+func (u *Update) Subtract(other *Update) { u.subtract(other.ranges) }
+
+// SubtractRanges drops content by client and clock. Ranges are in order, merged.
+func (u *Update) SubtractRanges(had map[uint64][]Range) {
+	u.subtract(func(client uint64) []Range { return had[client] })
+}
+
+func (u *Update) subtract(ranges func(client uint64) []Range) {
 	kept := u.sections[:0]
 	for _, s := range u.sections {
-		had := other.ranges(s.client)
+		had := ranges(s.client)
 		structs := s.structs
 		if len(had) > 0 {
 			structs = nil
@@ -441,6 +458,30 @@ func (u *Update) Subtract(other *Update) {
 		}
 	}
 	u.sections = kept
+}
+
+// AddContentTo adds the content of the update to ranges by client, which stay in order
+// and merged.
+func (u *Update) AddContentTo(all map[uint64][]Range) {
+	for _, s := range u.sections {
+		ranges := all[s.client]
+		for _, r := range u.ranges(s.client) {
+			ranges = addRange(ranges, r)
+		}
+		all[s.client] = ranges
+	}
+}
+
+// addRange adds a range to ranges that are in order and merged.
+func addRange(ranges []Range, r Range) []Range {
+	from := sort.Search(len(ranges), func(i int) bool { return ranges[i].end() >= r.Clock })
+	to := from
+	for ; to < len(ranges) && ranges[to].Clock <= r.end(); to++ {
+		end := max(r.end(), ranges[to].end())
+		r.Clock = min(r.Clock, ranges[to].Clock)
+		r.Len = end - r.Clock
+	}
+	return slices.Replace(ranges, from, to, r)
 }
 
 // ranges returns what the update holds of a client, merged and in order.

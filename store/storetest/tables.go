@@ -503,25 +503,40 @@ func testDeleted(t *testing.T, f *fixture) {
 }
 
 func testDocBodies(t *testing.T, f *fixture) {
-	d := f.doc(f.space("s"), "d")
+	space := f.space("s")
+	d, other := f.doc(space, "d"), f.doc(space, "other")
 	big := bytes.Repeat([]byte("x"), 3<<20)
-	check := func(pending, snapshot []byte) func(core.View) error {
+	part := func(n int64, update string) core.PendingRecord { return core.PendingRecord{N: n, Update: []byte(update)} }
+	check := func(snapshot []byte, pending ...core.PendingRecord) func(core.View) error {
 		return func(v core.View) error {
 			got, err := v.DocPending(d)
 			if err := equal("DocPending", got, err, pending); err != nil {
 				return err
 			}
-			got, err = v.DocSnapshot(d)
-			return equal("DocSnapshot", got, err, snapshot)
+			is, err := v.DocIsPending(d)
+			if err := equal("DocIsPending", is, err, len(pending) > 0); err != nil {
+				return err
+			}
+			body, err := v.DocSnapshot(d)
+			return equal("DocSnapshot", body, err, snapshot)
 		}
 	}
-	f.read(check(nil, nil))
+	f.read(check(nil))
 	f.everywhere(func(tx core.Tx) error {
-		return errors.Join(tx.SetDocPending(d, []byte("first")), tx.SetDocPending(d, []byte("second")), tx.SetDocSnapshot(d, big))
-	}, check([]byte("second"), big))
+		return errors.Join(
+			tx.PutDocPending(d, part(2, "two")), tx.PutDocPending(d, part(0, "zero")), tx.PutDocPending(d, part(2, "second")),
+			tx.PutDocPending(d, part(3, "third")), tx.PutDocPending(other, part(9, "other")), tx.SetDocSnapshot(d, big))
+	}, check(big, part(0, "zero"), part(2, "second"), part(3, "third")))
 	f.everywhere(func(tx core.Tx) error {
-		return errors.Join(tx.SetDocPending(d, nil), tx.SetDocSnapshot(d, []byte("small")))
-	}, check(nil, []byte("small")))
+		return errors.Join(tx.TrimDocPending(d, 2), tx.SetDocSnapshot(d, []byte("small")))
+	}, check([]byte("small"), part(0, "zero")))
+	f.everywhere(func(tx core.Tx) error {
+		return errors.Join(tx.TrimDocPending(d, 0), tx.SetDocSnapshot(d, nil))
+	}, check(nil))
+	f.read(func(v core.View) error {
+		got, err := v.DocPending(other)
+		return equal("DocPending of another", got, err, []core.PendingRecord{part(9, "other")})
+	})
 }
 
 func testDocOps(t *testing.T, f *fixture) {

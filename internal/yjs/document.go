@@ -22,6 +22,7 @@ type Options struct {
 // Y.Doc with gc.
 type Doc struct {
 	opts       Options
+	bySet      bool // the state follows from the set of updates, see load
 	clients    map[uint64]*structs
 	lastClient *structs // the one used last
 	roots      []*Type  // in order of first mention
@@ -424,8 +425,15 @@ func Load(opts Options, updates ...[]byte) (*Doc, error) {
 }
 
 // load is Load for updates that may be kept and overwritten.
+//
+// The state depends only on the set of structs and deletions, where that of yjs can
+// depend on how runs were cut before: undoing and redoing can make an item whose right
+// neighbour lies before its left one in the same run, and yjs puts it behind whatever
+// is left of the run once that is cut for the right one. Here it goes behind its left
+// neighbour, as at its author and as in yjs when the run was cut before.
 func load(opts Options, updates [][]byte) (*Doc, error) {
 	d := NewDoc(opts)
+	d.bySet = true
 	if len(updates) == 0 {
 		return d, nil
 	}

@@ -23,6 +23,9 @@ func (d *Doc) resolve(it *item) (missing uint64, waits bool) {
 	if it.is(flagRightOrigin) {
 		it.right = d.cleanStart(it.rightOrigin)
 		it.rightOrigin = it.right.id
+		if d.bySet && it.left != nil && it.left.lastID() != it.origin {
+			it.left = d.cleanEnd(it.origin) // the cut was before the origin
+		}
 	}
 	switch {
 	case (it.left != nil && it.left.isGC()) || (it.right != nil && it.right.isGC()):

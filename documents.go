@@ -56,7 +56,10 @@ func (db *DB) Documents() Documents { return Documents{db} }
 // WriteOption changes one write.
 type WriteOption func(*writeOptions)
 
-type writeOptions struct{ source EventSource }
+type writeOptions struct {
+	source EventSource
+	epoch  *[]byte
+}
 
 // WithSource sets the Source of the event that the write emits, SourceRenderer by
 // default. A bot that edits in the host's process says SourceDaemon, so that the
@@ -65,18 +68,25 @@ func WithSource(source EventSource) WriteOption {
 	return func(o *writeOptions) { o.source = source }
 }
 
-func sourceOf(opts []WriteOption) (EventSource, error) {
+// WithEpoch says which Epoch of the document the writer has seen, in a Document or a
+// Revision. If the document was rebuilt since, the write is ErrStaleDocument.
+func WithEpoch(epoch []byte) WriteOption {
+	epoch = append([]byte{}, epoch...)
+	return func(o *writeOptions) { o.epoch = &epoch }
+}
+
+func writeOptionsOf(opts []WriteOption) (writeOptions, error) {
 	o := writeOptions{source: SourceRenderer}
 	for _, opt := range opts {
 		if opt == nil {
-			return "", fmt.Errorf("nil option: %w", ErrInvalidOption)
+			return o, fmt.Errorf("nil option: %w", ErrInvalidOption)
 		}
 		opt(&o)
 	}
 	if o.source != SourceRenderer && o.source != SourceDaemon {
-		return "", fmt.Errorf("source %q: %w", o.source, ErrInvalidOption)
+		return o, fmt.Errorf("source %q: %w", o.source, ErrInvalidOption)
 	}
-	return o.source, nil
+	return o, nil
 }
 
 // Upsert merges a Yjs v1 update into a document, creating the document if needed,
@@ -91,15 +101,15 @@ func sourceOf(opts []WriteOption) (EventSource, error) {
 // result, so an error of ctx means that nothing was stored. The slice is not kept.
 //
 // Errors: ErrInvalidUpdate, ErrTooLarge (MaxUpdateBytes, or one value that does not
-// fit into an entry), ErrNotFound for an unknown space, ErrForbidden, ErrInvalidID,
-// ErrInvalidOption.
+// fit into an entry), ErrNotFound for an unknown space, ErrForbidden for who may not
+// write, ErrStaleDocument (WithEpoch), ErrInvalidID, ErrInvalidOption.
 func (d Documents) Upsert(ctx context.Context, space SpaceID, id DocumentID, update []byte, opts ...WriteOption) (Revision, error) {
-	source, err := d.beginWrite(space, id, opts)
+	o, err := d.beginWrite(space, id, opts)
 	if err != nil {
 		return Revision{}, err
 	}
 	defer d.db.end()
-	rev, err := d.db.replica.Upsert(ctx, space, id, update, source)
+	rev, err := d.db.replica.Upsert(ctx, space, id, update, replica.WriteOptions{Source: o.source, Epoch: o.epoch})
 	if err != nil {
 		return Revision{}, about("upsert", id, err)
 	}
@@ -235,12 +245,12 @@ func (d Documents) page(ctx context.Context, space SpaceID, after DocumentID) ([
 // signed history stays. Errors: ErrNotFound for an unknown or deleted document,
 // ErrForbidden, ErrInvalidID, ErrInvalidOption.
 func (d Documents) Delete(ctx context.Context, space SpaceID, id DocumentID, opts ...WriteOption) error {
-	source, err := d.beginWrite(space, id, opts)
+	o, err := d.beginWrite(space, id, opts)
 	if err != nil {
 		return err
 	}
 	defer d.db.end()
-	if err := d.db.replica.Delete(ctx, space, id, source); err != nil {
+	if err := d.db.replica.Delete(ctx, space, id, o.source); err != nil {
 		return about("delete", id, err)
 	}
 	return nil
@@ -258,12 +268,12 @@ func (d Documents) begin(space SpaceID, id DocumentID) error {
 }
 
 // beginWrite is begin that also reads the options of a write.
-func (d Documents) beginWrite(space SpaceID, id DocumentID, opts []WriteOption) (EventSource, error) {
-	source, err := sourceOf(opts)
+func (d Documents) beginWrite(space SpaceID, id DocumentID, opts []WriteOption) (writeOptions, error) {
+	o, err := writeOptionsOf(opts)
 	if err != nil {
-		return "", err
+		return o, err
 	}
-	return source, d.begin(space, id)
+	return o, d.begin(space, id)
 }
 
 func about(op string, id DocumentID, err error) error {

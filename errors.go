@@ -34,6 +34,12 @@ var (
 	// ErrForbidden says that the local member may not do this in the space. Nothing
 	// was stored.
 	ErrForbidden = core.ErrForbidden
+	// ErrStaleDocument says that a document was rebuilt since the writer has seen it
+	// (WithEpoch): content was taken out. Load it afresh, under a new Yjs clientID.
+	ErrStaleDocument = core.ErrStaleDocument
+	// ErrTooNew says that a space holds acts on its members that only a newer version
+	// of this library can judge. Until it is updated, it makes none beside them.
+	ErrTooNew = core.ErrTooNew
 	// ErrTooLarge says that a value exceeds its limit, which the error names.
 	ErrTooLarge = core.ErrTooLarge
 )
@@ -50,6 +56,14 @@ var (
 	ErrInvalidUpdate = core.ErrInvalidUpdate
 	// ErrInvalidStateVector says that bytes are no encoded Yjs state vector.
 	ErrInvalidStateVector = core.ErrInvalidVector
+	// ErrExists says that who is to be added is a member already.
+	ErrExists = core.ErrExists
+	// ErrLastOwner says that the only owner cannot go, or be less.
+	ErrLastOwner = core.ErrLastOwner
+	// ErrInvalidTicket says that text is no ticket, or not all of one.
+	ErrInvalidTicket = core.ErrInvalidTicket
+	// ErrTicketExpired says that the time is past until which a ticket was good.
+	ErrTicketExpired = core.ErrTicketExpired
 	// ErrInvalidEvent says that an event is none of the four shapes.
 	ErrInvalidEvent = core.ErrInvalidEvent
 	// ErrInvalidArchive says that bytes are no exported space, or not all of one.

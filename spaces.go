@@ -10,19 +10,6 @@ import (
 	"github.com/soma-sdk/soma/internal/replica"
 )
 
-// Role is what a member may do in a space.
-type Role = log.Role
-
-// The roles. RoleNone is that of somebody who is no member, such as the reader of
-// an imported space.
-const (
-	RoleNone   Role = 0
-	RoleOwner       = log.RoleOwner  // manage, write, read
-	RoleEditor      = log.RoleEditor // write, read
-	RoleViewer      = log.RoleViewer // read
-	RoleCache       = log.RoleCache  // store and serve
-)
-
 // MaxSpaceNameBytes bounds the name of a space, in bytes.
 const MaxSpaceNameBytes = log.MaxSpaceNameBytes
 

@@ -3,6 +3,8 @@ package core
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"strings"
 )
 
 // Hash is the sha2-256 digest of an entry's header bytes. It names the entry.
@@ -13,6 +15,17 @@ func (h Hash) IsZero() bool { return h == Hash{} }
 
 // String returns the hash in lower-case hex.
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// ParseHash parses the text that String returns, or returns ErrInvalidID.
+func ParseHash(s string) (h Hash, err error) {
+	if len(s) != hex.EncodedLen(len(h)) || strings.ToLower(s) != s {
+		return Hash{}, fmt.Errorf("hash of %d characters: %w", len(s), ErrInvalidID)
+	}
+	if _, err := hex.Decode(h[:], []byte(s)); err != nil {
+		return Hash{}, fmt.Errorf("hash: %w", ErrInvalidID)
+	}
+	return h, nil
+}
 
 // WriterID is hash(peer ID, incarnation): one member writing from one copy of
 // one directory.

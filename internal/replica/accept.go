@@ -249,7 +249,7 @@ func (w *work) shelve(space *core.SpaceRecord, a *arrival, rec *core.EntryRecord
 		switch b := op.Body.(type) {
 		case log.DocUpdate:
 			if h, err = w.headOrNew(space.Key, b.Doc, a.entry.Peer); err == nil {
-				h.Hidden = h.Hidden || h.UpdatedAtMs == 0
+				w.remakeLater(space, h)
 				err = w.noteOp(h, rec.Key, b.Offset, b.Length)
 			}
 		case log.DocDelete:

@@ -71,7 +71,7 @@ func typeKeys(b *testing.B, keys, every int, pause time.Duration) (database, log
 	}
 	empty := fileSize(b, st.Path())
 	for n := range keys {
-		if _, err := r.Upsert(b.Context(), space.ID, "page", keystroke(1<<31, uint64(n)), events.SourceRenderer); err != nil {
+		if _, err := r.Upsert(b.Context(), space.ID, "page", keystroke(1<<31, uint64(n)), replica.WriteOptions{Source: events.SourceRenderer}); err != nil {
 			b.Fatal(err)
 		}
 		if clock.advance(pause); n%every == every-1 {

@@ -33,7 +33,7 @@ func acts(from *site, space core.SpaceID) []act {
 	}
 	upsert := func(doc string, body []byte) func(*site, core.SpaceID) error {
 		return func(s *site, space core.SpaceID) error {
-			_, err := s.Upsert(s.ctx(), space, doc, body, events.SourceRenderer)
+			_, err := s.Upsert(s.ctx(), space, doc, body, replica.WriteOptions{Source: events.SourceRenderer})
 			return err
 		}
 	}

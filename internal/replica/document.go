@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,12 +33,18 @@ func (h *head) revision() Revision {
 	}
 }
 
+// WriteOptions say how a document is written.
+type WriteOptions struct {
+	Source events.EventSource
+	Epoch  *[]byte // the one that the writer has seen; nil if that does not matter
+}
+
 // Upsert merges a Yjs v1 update into a document, which it creates if needed, and
 // returns when that is durable. Only what the document lacks is stored; if that
 // is nothing, nothing changes and no event fires, except that a deleted document
 // comes back. It returns core.ErrInvalidUpdate, core.ErrTooLarge,
-// core.ErrNotFound for an unknown space, and core.ErrForbidden.
-func (r *Replica) Upsert(ctx context.Context, space core.SpaceID, doc core.DocumentID, update []byte, source events.EventSource) (Revision, error) {
+// core.ErrNotFound for an unknown space, core.ErrForbidden, and core.ErrStaleDocument.
+func (r *Replica) Upsert(ctx context.Context, space core.SpaceID, doc core.DocumentID, update []byte, opts WriteOptions) (Revision, error) {
 	if len(update) > MaxUpdateBytes {
 		return Revision{}, fmt.Errorf("update of %d bytes, at most %d are allowed: %w", len(update), MaxUpdateBytes, core.ErrTooLarge)
 	}
@@ -46,7 +53,7 @@ func (r *Replica) Upsert(ctx context.Context, space core.SpaceID, doc core.Docum
 		return Revision{}, fmt.Errorf("%w: %w", core.ErrInvalidUpdate, err)
 	}
 	var rev Revision
-	err = r.write(ctx, source, func(w *work) error {
+	err = r.write(ctx, opts.Source, func(w *work) error {
 		s, err := w.permitted(space, log.CapWrite)
 		if err != nil {
 			return err
@@ -54,6 +61,9 @@ func (r *Replica) Upsert(ctx context.Context, space core.SpaceID, doc core.Docum
 		h, err := w.headOrNew(s.Key, doc, r.self.peer)
 		if err != nil {
 			return err
+		}
+		if opts.Epoch != nil && !bytes.Equal(*opts.Epoch, h.Epoch) {
+			return core.ErrStaleDocument
 		}
 		if err := w.upsert(s, h, u); err != nil {
 			return err
@@ -68,6 +78,10 @@ func (r *Replica) Upsert(ctx context.Context, space core.SpaceID, doc core.Docum
 var emptyUpdate = []byte{0, 0}
 
 func (w *work) upsert(space *core.SpaceRecord, h *head, u *yjs.Update) error {
+	touches, err := w.touchesVoid(h, u)
+	if err != nil {
+		return err
+	}
 	fresh, err := w.project(h, u, w.r.self.writerKey)
 	if err != nil {
 		return err
@@ -83,7 +97,10 @@ func (w *work) upsert(space *core.SpaceRecord, h *head, u *yjs.Update) error {
 	w.touch(h)
 	h.Hidden = false
 	w.changed(events.DocumentChanged, space.ID, h.ID, "")
-	return w.addOp(space, h, fresh, quiet)
+	if err := w.addOp(space, h, fresh, quiet); err != nil || !touches {
+		return err
+	}
+	return w.remake(space, h)
 }
 
 // Delete hides a document: an entry that any concurrent or later update undoes. It
@@ -122,6 +139,10 @@ func (w *work) applyUpdate(space *core.SpaceRecord, e *log.Entry, op log.DocUpda
 	if err != nil {
 		return err
 	}
+	touches, err := w.touchesVoid(h, u)
+	if err != nil {
+		return err
+	}
 	fresh, err := w.project(h, u, writer)
 	if err != nil {
 		return err
@@ -131,7 +152,10 @@ func (w *work) applyUpdate(space *core.SpaceRecord, e *log.Entry, op log.DocUpda
 		h.Hidden = false // an accepted entry is never in the past of an accepted delete
 		w.changed(events.DocumentChanged, space.ID, h.ID, "")
 	}
-	return w.addSealed(h, entry, op)
+	if err := w.addSealed(h, entry, op); err != nil || !touches {
+		return err
+	}
+	return w.remake(space, h)
 }
 
 // applyDelete hides a document if the delete has all of its updates in its past.

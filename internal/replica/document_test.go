@@ -176,12 +176,12 @@ func TestInvalidUpdates(t *testing.T) {
 	events := s.hub.Subscribe(t.Context())
 	for _, body := range [][]byte{nil, {}, {0}, {1}, {0, 0, 0}, []byte("no update"), insert(1, 4, "cut")[:8]} {
 		for _, doc := range []string{"doc", "new"} {
-			if _, err := s.Upsert(s.ctx(), space, doc, body, "renderer"); !errors.Is(err, core.ErrInvalidUpdate) {
+			if _, err := s.Upsert(s.ctx(), space, doc, body, replica.WriteOptions{Source: "renderer"}); !errors.Is(err, core.ErrInvalidUpdate) {
 				t.Errorf("Upsert(%x) = %v, want ErrInvalidUpdate", body, err)
 			}
 		}
 	}
-	if _, err := s.Upsert(s.ctx(), space, "doc", make([]byte, replica.MaxUpdateBytes+1), "renderer"); !errors.Is(err, core.ErrTooLarge) {
+	if _, err := s.Upsert(s.ctx(), space, "doc", make([]byte, replica.MaxUpdateBytes+1), replica.WriteOptions{Source: "renderer"}); !errors.Is(err, core.ErrTooLarge) {
 		t.Errorf("Upsert(huge) = %v, want ErrTooLarge", err)
 	}
 	wantEqual(t, "after invalid updates", s.dump(space), dump)
@@ -206,7 +206,7 @@ func TestDamagedUpdates(t *testing.T) {
 			for range 1 + r.IntN(3) {
 				body[r.IntN(len(body))] = byte(r.IntN(256))
 			}
-			_, err := s.Upsert(s.ctx(), space, doc, body, events.SourceRenderer)
+			_, err := s.Upsert(s.ctx(), space, doc, body, replica.WriteOptions{Source: events.SourceRenderer})
 			if err != nil && !errors.Is(err, core.ErrInvalidUpdate) {
 				t.Fatalf("Upsert(%x) = %v, want nil or ErrInvalidUpdate", body, err)
 			}

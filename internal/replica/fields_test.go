@@ -10,6 +10,7 @@ import (
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/events"
 	"github.com/soma-sdk/soma/internal/log"
+	"github.com/soma-sdk/soma/internal/replica"
 )
 
 // permutations calls fn with every order of the entries that keeps nothing back.
@@ -303,7 +304,7 @@ func TestRenameToTheSame(t *testing.T) {
 	if _, err := other.RenameSpace(other.ctx(), space, "mine", events.SourceRenderer); !errors.Is(err, core.ErrForbidden) {
 		t.Errorf("RenameSpace by another = %v, want ErrForbidden", err)
 	}
-	if _, err := other.Upsert(other.ctx(), space, "doc", insert(1, 0, "x"), events.SourceRenderer); !errors.Is(err, core.ErrForbidden) {
+	if _, err := other.Upsert(other.ctx(), space, "doc", insert(1, 0, "x"), replica.WriteOptions{Source: events.SourceRenderer}); !errors.Is(err, core.ErrForbidden) {
 		t.Errorf("Upsert by another = %v, want ErrForbidden", err)
 	}
 	if _, err := other.Accept(other.ctx(), space, nil); err != nil {

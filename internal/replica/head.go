@@ -12,9 +12,10 @@ import (
 type head struct {
 	core.DocRecord
 	clients map[uint64]core.DocClient
-	waiting waiting // for missing content
-	vector  []byte  // encoded state vector, nil when clients changed since
-	wroteMs int64   // when the last op came, 0 if that was before the head was read
+	waiting waiting           // for missing content
+	void    []yjs.ClientRange // if Epoch is set; nil until it is asked for
+	vector  []byte            // encoded state vector, nil when clients changed since
+	wroteMs int64             // when the last op came, 0 if that was before the head was read
 }
 
 // end is the first clock of a client that the document does not have.

@@ -65,9 +65,24 @@ func sortedKeys[K ~string](m map[K]bool) []K {
 	return keys
 }
 
-// rebuild makes a document anew from its ops: those of kept entries count, and those
-// of void ones leave their places where something else needs them.
+// rebuild makes a document anew after what became of its entries changed.
 func (w *work) rebuild(space *core.SpaceRecord, h *head) error {
+	wasHidden := h.Hidden
+	if err := w.remake(space, h); err != nil {
+		return err
+	}
+	w.touch(h)
+	reason := ReasonRebuilt
+	if h.Hidden && !wasHidden {
+		reason = ReasonDeleted
+	}
+	w.changed(events.DocumentChanged, space.ID, h.ID, reason)
+	return w.save(h)
+}
+
+// remake makes a document anew from its ops: those of kept entries count, and those
+// of void ones leave their places where something else needs them.
+func (w *work) remake(space *core.SpaceRecord, h *head) error {
 	kept, void, err := w.opsOf(h)
 	if err != nil {
 		return err
@@ -90,20 +105,40 @@ func (w *work) rebuild(space *core.SpaceRecord, h *head) error {
 		return err
 	}
 	h.SnapBytes = int64(len(state))
-	h.Epoch = epochOf(placed.Void)
-	hidden, err := w.isHidden(space, h, len(kept) > 0)
-	if err != nil {
+	h.Epoch, h.void = epochOf(placed.Void), placed.Void
+	if h.Hidden, err = w.isHidden(space, h, len(kept) > 0); err != nil {
 		return err
 	}
-	gone := hidden && !h.Hidden
-	h.Hidden = hidden
-	w.touch(h)
-	reason := ReasonRebuilt
-	if gone {
-		reason = ReasonDeleted
-	}
-	w.changed(events.DocumentChanged, space.ID, h.ID, reason)
 	return w.save(h)
+}
+
+// remakeLater makes a document anew at the end of the job, once, because it got void
+// content: its text is the same, its epoch is not.
+func (w *work) remakeLater(space *core.SpaceRecord, h *head) {
+	if w.shelved == nil {
+		w.shelved = map[headKey]*core.SpaceRecord{}
+	}
+	w.shelved[headKey{space.Key, h.ID}] = space
+}
+
+// touchesVoid reports whether an update builds upon void content, of which the
+// document's state may hold no trace: then that has to get its places.
+func (w *work) touchesVoid(h *head, u *yjs.Update) (bool, error) {
+	if len(h.Epoch) == 0 {
+		return false, nil
+	}
+	if h.void == nil {
+		kept, void, err := w.opsOf(h)
+		if err != nil {
+			return false, err
+		}
+		placed, err := yjs.Place(kept, void)
+		if err != nil {
+			return false, damaged("content", h, err)
+		}
+		h.void = placed.Void
+	}
+	return u.Touches(h.void), nil
 }
 
 // opsOf returns the updates of a document: those of kept entries with the tail, and

@@ -119,10 +119,11 @@ type work struct {
 	nowMs  int64
 	source events.EventSource
 
-	past        map[int64]*past      // by space key
-	authorities map[int64]*authority // by space key, those that were asked for
-	forks       map[int64]uint64     // by writer key, those that were asked for
-	mintNext    bool                 // an own entry became void
+	past        map[int64]*past               // by space key
+	authorities map[int64]*authority          // by space key, those that were asked for
+	forks       map[int64]uint64              // by writer key, those that were asked for
+	mintNext    bool                          // an own entry became void
+	shelved     map[headKey]*core.SpaceRecord // documents that got void ops
 
 	events  []events.DomainEvent
 	mark    *mark   // of own entries, if this sealed some
@@ -162,7 +163,21 @@ func (r *Replica) run(
 // finish draws the conclusions from what a job did, in the same transaction.
 func (w *work) finish() error {
 	for _, a := range w.authorities {
+		if a.Now() != a.before {
+			if err := w.joinNow(a); err != nil {
+				return err
+			}
+		}
 		if err := w.settleMembers(a); err != nil {
+			return err
+		}
+	}
+	for key, space := range w.shelved {
+		h, err := w.head(key.space, key.doc)
+		if err != nil {
+			return err
+		}
+		if err := w.remake(space, h); err != nil {
 			return err
 		}
 	}

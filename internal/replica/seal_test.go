@@ -287,7 +287,7 @@ func TestLargeUpdates(t *testing.T) {
 
 	dump := s.dump(space)
 	for _, size := range []int{log.MaxDocUpdateBytes, 2 << 20} {
-		if _, err := s.Upsert(s.ctx(), space, "blob", binaryUpdate(1, size), events.SourceRenderer); !errors.Is(err, core.ErrTooLarge) {
+		if _, err := s.Upsert(s.ctx(), space, "blob", binaryUpdate(1, size), replica.WriteOptions{Source: events.SourceRenderer}); !errors.Is(err, core.ErrTooLarge) {
 			t.Errorf("Upsert(value of %d bytes) = %v, want ErrTooLarge", size, err)
 		}
 	}

@@ -173,7 +173,7 @@ func (s *site) create(name string) core.SpaceID {
 
 func (s *site) upsert(space core.SpaceID, doc string, update []byte) replica.Revision {
 	s.t.Helper()
-	rev, err := s.Upsert(s.ctx(), space, doc, update, events.SourceRenderer)
+	rev, err := s.Upsert(s.ctx(), space, doc, update, replica.WriteOptions{Source: events.SourceRenderer})
 	if err != nil {
 		s.t.Fatalf("Upsert(%q) = %v", doc, err)
 	}

@@ -113,7 +113,15 @@ func (r *Replica) Get(ctx context.Context, space core.SpaceID, doc core.Document
 		return Document{}, err
 	}
 	state, err := s.state()
-	return Document{DocRecord: s.DocRecord, Update: state, StateVector: s.vector, Pending: s.pending}, err
+	if err != nil {
+		return Document{}, err
+	}
+	if len(s.Epoch) > 0 { // void content counts as had, and is not there
+		if s.vector, err = yjs.StateVector(state); err != nil {
+			return Document{}, damaged("state", &head{DocRecord: s.DocRecord}, err)
+		}
+	}
+	return Document{DocRecord: s.DocRecord, Update: state, StateVector: s.vector, Pending: s.pending}, nil
 }
 
 // Diff returns what a holder of the state vector lacks, and all deletions, as a v1

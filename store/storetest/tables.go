@@ -506,7 +506,9 @@ func testDocBodies(t *testing.T, f *fixture) {
 	space := f.space("s")
 	d, other := f.doc(space, "d"), f.doc(space, "other")
 	big := bytes.Repeat([]byte("x"), 3<<20)
-	part := func(n int64, update string) core.PendingRecord { return core.PendingRecord{N: n, Update: []byte(update)} }
+	part := func(n int64, update string) core.PendingRecord {
+		return core.PendingRecord{N: n, Update: []byte(update)}
+	}
 	check := func(snapshot []byte, pending ...core.PendingRecord) func(core.View) error {
 		return func(v core.View) error {
 			got, err := v.DocPending(d)

@@ -1,0 +1,166 @@
+package replica
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"fmt"
+
+	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/events"
+	"github.com/soma-sdk/soma/internal/log"
+	"github.com/soma-sdk/soma/internal/ticket"
+)
+
+// InviteOptions says what an invite allows.
+type InviteOptions struct {
+	Role      log.Role
+	Uses      uint64
+	ExpiresMs uint64 // 0 for never
+	Addresses []string
+}
+
+// Invite makes an invite and returns its ticket. It returns core.ErrNotFound and
+// core.ErrForbidden.
+func (r *Replica) Invite(ctx context.Context, id core.SpaceID, opts InviteOptions) (string, error) {
+	t := ticket.Ticket{Space: id, Role: uint8(opts.Role), ExpiresMs: opts.ExpiresMs, Addresses: opts.Addresses}
+	rand.Read(t.Seed[:]) // never fails
+	var text string
+	err := r.manage(ctx, id, func(w *work, space *core.SpaceRecord, _ *log.State) (err error) {
+		if text, err = t.Encode(); err != nil {
+			return err
+		}
+		return w.act(space, log.InviteCreate{Invite: t.Invite(), Role: opts.Role, Uses: opts.Uses, ExpiresMs: opts.ExpiresMs})
+	})
+	if err != nil {
+		return "", err
+	}
+	return text, nil
+}
+
+// RevokeInvite ends an invite: nobody can join by it any more, nor has who did so
+// without knowing of this. It returns core.ErrNotFound and core.ErrForbidden.
+func (r *Replica) RevokeInvite(ctx context.Context, id core.SpaceID, invite core.InviteID) error {
+	return r.manage(ctx, id, func(w *work, space *core.SpaceRecord, now *log.State) error {
+		v, known := now.Invite(invite)
+		switch {
+		case !known:
+			return fmt.Errorf("invite %s: %w", invite, core.ErrNotFound)
+		case v.Revoked:
+			return nil
+		}
+		return w.act(space, log.InviteRevoke{Invite: invite})
+	})
+}
+
+// Invites returns the open invites of a space. It returns core.ErrNotFound.
+func (r *Replica) Invites(ctx context.Context, id core.SpaceID) (invites []core.InviteRecord, err error) {
+	err = r.store.Read(ctx, func(v core.View) error {
+		space, err := v.Space(id)
+		if err != nil {
+			return err
+		}
+		invites, err = v.Invites(space.Key)
+		return err
+	})
+	return invites, err
+}
+
+// joining is what is kept of a ticket until its space is here: the seed of the
+// invite's key, and the kind of member to be.
+type joining struct {
+	key  ed25519.PrivateKey
+	kind log.Kind
+}
+
+func (j joining) encode() []byte { return append(j.key.Seed(), byte(j.kind)) }
+
+func decodeJoining(b []byte) (joining, error) {
+	if len(b) != ed25519.SeedSize+1 {
+		return joining{}, fmt.Errorf("ticket that waits: %w", core.ErrCorrupt)
+	}
+	return joining{ed25519.NewKeyFromSeed(b[:ed25519.SeedSize]), log.Kind(b[ed25519.SeedSize])}, nil
+}
+
+func (j joining) invite() core.InviteID { return core.InviteID(j.key.Public().(ed25519.PublicKey)) }
+
+// Join makes the local member a member of a ticket's space. If the space, or the
+// invite, is not here yet, the ticket is kept, and used as soon as they are; the
+// Space that is returned has no role then. It returns core.ErrTicketExpired, and
+// core.ErrForbidden for an invite that was revoked or is used up.
+func (r *Replica) Join(ctx context.Context, t ticket.Ticket, kind log.Kind) (Space, error) {
+	if t.ExpiresMs > 0 && r.now().UnixMilli() > int64(t.ExpiresMs) {
+		return Space{}, core.ErrTicketExpired
+	}
+	j := joining{t.Key(), kind}
+	joined := Space{SpaceRecord: core.SpaceRecord{ID: t.Space}}
+	err := r.writeSynced(ctx, events.SourceRenderer, func(w *work) error {
+		space, err := w.space(t.Space)
+		if isNotFound(err) {
+			return w.SetJoining(t.Space, j.encode())
+		}
+		if err != nil {
+			return err
+		}
+		a, err := w.authority(space)
+		if err != nil {
+			return err
+		}
+		if err := w.judgesAll(space); err != nil {
+			return err
+		}
+		joined = Space{*space, a.Now().Role(r.self.peer)}
+		if joined.Role != 0 {
+			return nil // already
+		}
+		v, known := a.Now().Invite(j.invite())
+		switch {
+		case !known:
+			return w.SetJoining(t.Space, j.encode())
+		case !v.Open():
+			return fmt.Errorf("invite %s is revoked or used up: %w", v.ID, core.ErrForbidden)
+		}
+		if err := w.redeem(space, j); err != nil {
+			return err
+		}
+		joined.Role = a.Now().Role(r.self.peer)
+		return w.SetJoining(t.Space, nil)
+	})
+	return joined, err
+}
+
+func (w *work) redeem(space *core.SpaceRecord, j joining) error {
+	genesis, err := space.ID.Hash()
+	if err != nil {
+		return err
+	}
+	return w.act(space, log.Redeem(j.key, genesis, w.r.self.peer, j.kind))
+}
+
+// joinNow uses a ticket that was kept, if its invite has come.
+func (w *work) joinNow(a *authority) error {
+	kept, err := w.Joining(a.space.ID)
+	if err != nil || kept == nil {
+		return err
+	}
+	j, err := decodeJoining(kept)
+	if err != nil {
+		return err
+	}
+	v, known := a.Now().Invite(j.invite())
+	switch {
+	case a.Now().Role(w.r.self.peer) != 0:
+	case !known:
+		return nil
+	case !v.Open():
+		w.r.logger.Warn("ticket is of no use any more: its invite is revoked or used up", "space", a.space.ID)
+	default:
+		if waits := w.judgesAll(a.space); waits != nil {
+			return nil //nolint:nilerr // acts of a newer version wait: it is tried again when something changes
+		}
+		if err := w.redeem(a.space, j); err != nil {
+			return err
+		}
+	}
+	return w.SetJoining(a.space.ID, nil)
+}

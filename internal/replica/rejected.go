@@ -1,0 +1,164 @@
+package replica
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/log"
+)
+
+// Rejection is an entry that its author made without knowing that they had lost the
+// right to.
+type Rejection struct {
+	Entry     core.Hash
+	Member    core.PeerID
+	WallMs    int64 // by the author's clock
+	Documents []core.DocumentID
+	Reason    string      // one of the Rejection reasons
+	By        core.PeerID // who took the right away; zero where nobody did by themselves
+	Kept      bool        // because somebody built upon it
+	VouchedBy core.PeerID // who, if it is kept
+}
+
+// The reasons of rejections.
+const (
+	RejectedRemoved    = "removed"    // its author was removed, or left
+	RejectedDemoted    = "demoted"    // its author's role was lowered
+	RejectedMembership = "membership" // what made its author a member, or gave them their role, has no effect
+)
+
+// Rejected returns the entries of a space that are over, those that are kept all the
+// same too, in the order in which they came here. It returns core.ErrNotFound.
+func (r *Replica) Rejected(ctx context.Context, id core.SpaceID) ([]Rejection, error) {
+	var all []Rejection
+	err := r.store.Read(ctx, func(v core.View) error {
+		space, err := v.Space(id)
+		if err != nil {
+			return err
+		}
+		verdicts, err := v.Verdicts(space.Key)
+		if err != nil {
+			return err
+		}
+		for _, verdict := range verdicts {
+			rejection, err := rejectionOf(v, space.Key, verdict)
+			if err != nil {
+				return err
+			}
+			all = append(all, rejection)
+		}
+		return nil
+	})
+	return all, err
+}
+
+func rejectionOf(v core.View, space int64, verdict core.VerdictRecord) (Rejection, error) {
+	e, err := entryByKey(v, space, verdict.Entry)
+	if err != nil {
+		return Rejection{}, err
+	}
+	out := Rejection{Entry: e.Hash, Member: e.Peer, WallMs: int64(e.WallMs), Documents: documentsOf(e), Reason: RejectedMembership}
+	if verdict.Voucher != 0 {
+		voucher, err := entryByKey(v, space, verdict.Voucher)
+		if err != nil {
+			return Rejection{}, err
+		}
+		out.Kept, out.VouchedBy = true, voucher.Peer
+	}
+	if verdict.Cut.IsZero() {
+		return out, nil
+	}
+	rec, err := v.Entry(space, verdict.Cut)
+	if err != nil {
+		return Rejection{}, err
+	}
+	cut, err := log.Decode(rec.Entry)
+	if err != nil {
+		return Rejection{}, fmt.Errorf("entry %s: %w: %w", verdict.Cut, core.ErrCorrupt, err)
+	}
+	out.By, out.Reason = cut.Peer, RejectedRemoved
+	for _, op := range cut.Ops {
+		if b, ok := op.Body.(log.MemberRole); ok && b.Peer == e.Peer {
+			out.Reason = RejectedDemoted
+		}
+	}
+	return out, nil
+}
+
+func entryByKey(v core.View, space, key int64) (*log.Entry, error) {
+	rec, err := v.EntryByKey(key)
+	if err != nil {
+		return nil, err
+	}
+	if rec, err = v.Entry(space, rec.Hash); err != nil {
+		return nil, err
+	}
+	e, err := log.Decode(rec.Entry)
+	if err != nil {
+		return nil, fmt.Errorf("entry %s: %w: %w", rec.Hash, core.ErrCorrupt, err)
+	}
+	return e, nil
+}
+
+// documentsOf returns the documents that an entry writes to, each once.
+func documentsOf(e *log.Entry) []core.DocumentID {
+	seen := map[core.DocumentID]bool{}
+	for _, op := range e.Ops {
+		switch b := op.Body.(type) {
+		case log.DocUpdate:
+			seen[b.Doc] = true
+		case log.DocDelete:
+			seen[b.Doc] = true
+		}
+	}
+	return sortedKeys(seen)
+}
+
+// Adopt signs the updates of a void entry as the local member, so that they count. It
+// returns core.ErrNotFound for an entry that is not void, and core.ErrForbidden for
+// who is no owner.
+func (r *Replica) Adopt(ctx context.Context, id core.SpaceID, hash core.Hash) error {
+	return r.manage(ctx, id, func(w *work, space *core.SpaceRecord, _ *log.State) error {
+		rec, err := w.Entry(space.Key, hash)
+		if err != nil {
+			return err
+		}
+		if rec.State != core.EntryVoid {
+			return fmt.Errorf("entry %s is not void: %w", hash, core.ErrNotFound)
+		}
+		e, err := log.Decode(rec.Entry)
+		if err != nil {
+			return fmt.Errorf("entry %s: %w: %w", hash, core.ErrCorrupt, err)
+		}
+		return w.adopt(space, e)
+	})
+}
+
+func (w *work) adopt(space *core.SpaceRecord, e *log.Entry) error {
+	p := packer{w: w, space: space}
+	heads := map[core.DocumentID]*head{}
+	for _, op := range e.Ops {
+		u, ok := op.Body.(log.DocUpdate)
+		if !ok {
+			continue
+		}
+		h, err := w.head(space.Key, u.Doc)
+		if err != nil {
+			return err
+		}
+		heads[u.Doc] = h
+		if err := p.add(h, u.Update); err != nil {
+			return err
+		}
+	}
+	if err := p.flush(); err != nil {
+		return err
+	}
+	for _, h := range heads {
+		if err := w.rebuild(space, h); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -29,6 +29,11 @@
 // A space is a log of signed entries. Export and Import carry it to another
 // directory, where every entry is checked again; what both sides wrote merges.
 //
+// Others join by a ticket, with a role that holds on every machine, offline too:
+//
+//	ticket, err := db.Spaces().Invite(ctx, space.ID, soma.RoleEditor, soma.InviteOptions{})
+//	space, err = other.Spaces().Join(ctx, ticket)
+//
 // # Guarantees
 //
 // A call that returned without error is on the disk: it survives a kill of the

@@ -26,10 +26,10 @@ type team struct {
 	dbs   map[string]*soma.DB
 }
 
-// newTeam founds a space by the first name, and has the others join by tickets for
-// editors.
-func newTeam(t *testing.T, founder string, others ...string) *team {
+// newTeam has ann found a space, and the others join by tickets for editors.
+func newTeam(t *testing.T, others ...string) *team {
 	t.Helper()
+	const founder = "ann"
 	m := &team{t: t, dbs: map[string]*soma.DB{founder: somatest.Open(t)}}
 	space, err := m.dbs[founder].Spaces().Create(t.Context(), soma.NewSpace{Name: "Team"})
 	if err != nil {
@@ -38,7 +38,7 @@ func newTeam(t *testing.T, founder string, others ...string) *team {
 	m.space = space.ID
 	for _, name := range others {
 		m.open(name)
-		ticket := m.invite(founder, soma.RoleEditor, soma.InviteOptions{})
+		ticket := m.invite(soma.RoleEditor, soma.InviteOptions{})
 		m.send(founder, name)
 		m.join(name, ticket)
 		m.send(name, founder)
@@ -47,10 +47,7 @@ func newTeam(t *testing.T, founder string, others ...string) *team {
 	return m
 }
 
-func (m *team) open(name string) *soma.DB {
-	m.dbs[name] = somatest.Open(m.t)
-	return m.dbs[name]
-}
+func (m *team) open(name string) { m.dbs[name] = somatest.Open(m.t) }
 
 func (m *team) ctx() context.Context         { return m.t.Context() }
 func (m *team) peer(name string) soma.PeerID { return m.dbs[name].PeerID() }
@@ -62,9 +59,10 @@ func (m *team) must(what string, err error) {
 	}
 }
 
-func (m *team) invite(name string, role soma.Role, opts soma.InviteOptions) string {
+// invite has ann make an invite.
+func (m *team) invite(role soma.Role, opts soma.InviteOptions) string {
 	m.t.Helper()
-	ticket, err := m.dbs[name].Spaces().Invite(m.ctx(), m.space, role, opts)
+	ticket, err := m.dbs["ann"].Spaces().Invite(m.ctx(), m.space, role, opts)
 	m.must("Invite", err)
 	return ticket
 }
@@ -183,7 +181,7 @@ func (m *team) wantText(doc soma.DocumentID, want string) {
 }
 
 func TestJoining(t *testing.T) {
-	m := newTeam(t, "ann", "bob")
+	m := newTeam(t, "bob")
 	m.wantMembers("ann owner, bob editor")
 	space, err := m.dbs["bob"].Spaces().Get(m.ctx(), m.space)
 	if err != nil || space.Role != soma.RoleEditor || space.Name != "Team" {
@@ -195,7 +193,7 @@ func TestJoining(t *testing.T) {
 
 	// A ticket before the space: it is used when the space comes.
 	m.open("cid")
-	ticket := m.invite("ann", soma.RoleViewer, soma.InviteOptions{Uses: 2})
+	ticket := m.invite(soma.RoleViewer, soma.InviteOptions{Uses: 2})
 	if space := m.join("cid", ticket); space.ID != m.space || space.Role != soma.RoleNone {
 		t.Errorf("Join of a space that is not here = %+v, want no role", space)
 	}
@@ -207,7 +205,7 @@ func TestJoining(t *testing.T) {
 	// And one before the invite.
 	m.open("dan")
 	m.send("ann", "dan")
-	ticket = m.invite("ann", soma.RoleCache, soma.InviteOptions{})
+	ticket = m.invite(soma.RoleCache, soma.InviteOptions{})
 	if space := m.join("dan", ticket); space.Role != soma.RoleNone {
 		t.Errorf("Join by an invite that is not here = %+v, want no role", space)
 	}
@@ -216,10 +214,10 @@ func TestJoining(t *testing.T) {
 }
 
 func TestTickets(t *testing.T) {
-	m := newTeam(t, "ann")
+	m := newTeam(t)
 	spaces := m.dbs["ann"].Spaces()
 	expires := time.Now().Add(time.Hour)
-	ticket := m.invite("ann", soma.RoleEditor, soma.InviteOptions{Uses: 3, ExpiresAt: expires, Addresses: []string{"/ip4/127.0.0.1/tcp/1"}})
+	ticket := m.invite(soma.RoleEditor, soma.InviteOptions{Uses: 3, ExpiresAt: expires, Addresses: []string{"/ip4/127.0.0.1/tcp/1"}})
 	got, err := soma.ParseTicket(ticket)
 	if err != nil || got.SpaceID != m.space || got.Role != soma.RoleEditor || got.ExpiresAtMs != expires.UnixMilli() || len(got.Addresses) != 1 {
 		t.Errorf("ParseTicket = %+v, %v", got, err)
@@ -233,7 +231,7 @@ func TestTickets(t *testing.T) {
 			t.Errorf("Join(%s) = %v, want ErrInvalidTicket", name, err)
 		}
 	}
-	old := m.invite("ann", soma.RoleEditor, soma.InviteOptions{ExpiresAt: time.Now().Add(-time.Hour)})
+	old := m.invite(soma.RoleEditor, soma.InviteOptions{ExpiresAt: time.Now().Add(-time.Hour)})
 	m.open("bob")
 	m.send("ann", "bob")
 	if _, err := m.dbs["bob"].Spaces().Join(m.ctx(), old); !errors.Is(err, soma.ErrTicketExpired) {
@@ -283,11 +281,11 @@ func TestTickets(t *testing.T) {
 
 // Every mutator asks for the capability first: nothing is stored, no event fires.
 func TestRolesAreEnforced(t *testing.T) {
-	m := newTeam(t, "ann", "bob")
+	m := newTeam(t, "bob")
 	m.upsert("ann", "page", typed(1, 0, nil, "x"))
 	m.sync()
 	spaces := m.dbs["bob"].Spaces()
-	ticket := m.invite("ann", soma.RoleViewer, soma.InviteOptions{})
+	ticket := m.invite(soma.RoleViewer, soma.InviteOptions{})
 	m.sync()
 	write := map[string]func() error{
 		"upsert": func() error {
@@ -388,7 +386,7 @@ func TestRolesAreEnforced(t *testing.T) {
 // What a removed member writes without knowing, or as if not knowing, is void: it is
 // nowhere to be read, and reported. What arrived before the removal stays.
 func TestRemovedMembersWriteInVain(t *testing.T) {
-	m := newTeam(t, "ann", "bob", "cid")
+	m := newTeam(t, "bob", "cid")
 	m.upsert("bob", "page", typed(2, 0, nil, "before "))
 	m.upsert("bob", "other", typed(2, 0, nil, "untouched"))
 	m.sync()
@@ -479,7 +477,7 @@ func TestRemovedMembersWriteInVain(t *testing.T) {
 func TestHonestTextIsNotStranded(t *testing.T) {
 	for _, purge := range []bool{false, true} {
 		t.Run(fmt.Sprint("purge ", purge), func(t *testing.T) {
-			m := newTeam(t, "ann", "bob", "cid")
+			m := newTeam(t, "bob", "cid")
 			m.upsert("ann", "page", typed(1, 0, nil, "A"))
 			m.sync()
 			m.upsert("bob", "page", typed(2, 0, &[2]uint64{1, 0}, "B"))
@@ -513,7 +511,7 @@ func TestHonestTextIsNotStranded(t *testing.T) {
 
 // Two owners who remove each other: the senior one stays, on all machines.
 func TestDuellingOwners(t *testing.T) {
-	m := newTeam(t, "ann", "bob", "cid")
+	m := newTeam(t, "bob", "cid")
 	for _, name := range []string{"bob", "cid"} {
 		m.must("SetRole", m.dbs["ann"].Spaces().SetRole(m.ctx(), m.space, m.peer(name), soma.RoleOwner))
 	}
@@ -638,7 +636,7 @@ func TestTeamsConverge(t *testing.T) {
 	for seed := first; seed < first+seeds; seed++ {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(uint64(seed), 77))
-			m := newTeam(t, "ann", "bob", "cid", "dan")
+			m := newTeam(t, "bob", "cid", "dan")
 			names := slices.Sorted(maps.Keys(m.dbs))
 			for _, name := range names[1:] {
 				if r.IntN(2) == 0 {

@@ -86,15 +86,6 @@ func (a *act) changesRole() bool {
 	}
 }
 
-// aimsAt reports whether an act of DESIGN 5.3 is directed against another: at its
-// author, its target, or its invite.
-func (a *act) aimsAt(o *act) bool {
-	if a.target >= 0 && (a.target == o.author || a.target == o.target) {
-		return true
-	}
-	return o.invite >= 0 && slices.Contains(a.ends, o.invite)
-}
-
 // append adds a node and its acts.
 func (g *graph) append(e *Entry, parents []core.Hash, past region, state *State) {
 	at := len(g.nodes)

@@ -1,6 +1,7 @@
 package log_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,7 +30,7 @@ func TestCapabilities(t *testing.T) {
 			if role != 0 {
 				r.act("ann", nil, r.add("bob", role))
 			}
-			_, err := r.write("bob", core.ChainContent, r.heads(), nil, bodies...)
+			_, err := r.write("bob", core.ChainContent, r.heads(), bodies...)
 			switch {
 			case strings.Contains(allowed, name):
 				if err != nil {
@@ -56,7 +57,7 @@ func TestMembershipNeedsAnOwner(t *testing.T) {
 		for _, role := range []log.Role{log.RoleEditor, log.RoleViewer, log.RoleCache, log.RoleOwner} {
 			r := newRealm(t, "ann")
 			r.act("ann", nil, r.add("bob", role), r.add("cid", log.RoleEditor), r.invite("j", log.RoleViewer, 1))
-			_, err := r.write("bob", core.ChainMembership, r.heads(), nil, body(r))
+			_, err := r.write("bob", core.ChainMembership, r.heads(), body(r))
 			if role == log.RoleOwner {
 				if err != nil {
 					t.Errorf("%s by an owner: %v", name, err)
@@ -77,7 +78,7 @@ func TestRolesChange(t *testing.T) {
 	r.act("ann", nil, r.role("bob", log.RoleOwner))
 	r.act("bob", nil, r.role("ann", log.RoleEditor))
 	r.want("ann editor, bob owner, cid viewer")
-	if _, err := r.write("ann", core.ChainMembership, r.heads(), nil, r.remove("bob")); log.ReasonOf(err) != log.ReasonCapability {
+	if _, err := r.write("ann", core.ChainMembership, r.heads(), r.remove("bob")); log.ReasonOf(err) != log.ReasonCapability {
 		t.Errorf("demoted owner removes: %v", err)
 	}
 	r.act("bob", nil, r.remove("ann"))
@@ -213,17 +214,17 @@ func TestInvites(t *testing.T) {
 	r.act("bob", nil, r.redeem("i", "bob"))
 	r.act("cid", nil, r.redeem("i", "cid"))
 	r.want("ann owner, bob editor, cid editor")
-	_, err := r.write("dan", core.ChainMembership, r.heads(), nil, r.redeem("i", "dan"))
+	_, err := r.write("dan", core.ChainMembership, r.heads(), r.redeem("i", "dan"))
 	wantReason(t, "a third one", err, log.ReasonInvite)
-	_, err = r.write("dan", core.ChainMembership, r.heads(), nil, r.redeem("j", "dan"))
+	_, err = r.write("dan", core.ChainMembership, r.heads(), r.redeem("j", "dan"))
 	wantReason(t, "never made", err, log.ReasonInvite)
 
 	made := r.act("ann", nil, r.invite("k", log.RoleViewer, 5), r.invite("l", log.RoleViewer, 5))
-	_, err = r.write("dan", core.ChainMembership, []core.Hash{made.Hash}, nil, r.redeem("k", "eve"))
+	_, err = r.write("dan", core.ChainMembership, []core.Hash{made.Hash}, r.redeem("k", "eve"))
 	wantReason(t, "proof for another", err, log.ReasonInvite)
-	_, err = r.write("dan", core.ChainMembership, []core.Hash{made.Hash}, nil, r.redeem("k", "dan"), r.redeem("l", "dan"))
+	_, err = r.write("dan", core.ChainMembership, []core.Hash{made.Hash}, r.redeem("k", "dan"), r.redeem("l", "dan"))
 	wantReason(t, "two in one entry", err, log.ReasonNotMember)
-	_, err = r.write("bob", core.ChainMembership, []core.Hash{made.Hash}, nil, r.redeem("k", "bob"), log.MemberLeave{})
+	_, err = r.write("bob", core.ChainMembership, []core.Hash{made.Hash}, r.redeem("k", "bob"), log.MemberLeave{})
 	wantReason(t, "among others", err, log.ReasonInvite)
 	r.act("bob", nil, r.redeem("k", "bob")) // a member already: nothing changes, nothing is used
 	if v, _ := r.authority.Now().Invite(r.invite("k", 0, 0).Invite); v.Uses != 5 {
@@ -251,9 +252,9 @@ func TestInviteUsedTwiceAtOnce(t *testing.T) {
 	}
 	for name, seen := range map[string]core.Hash{"bob": first.Hash, "cid": second.Hash} {
 		r := *r
-		r.memory, r.authority = r.clone(), r.again(false)
-		r.memory.authority = r.authority
-		r.entries, r.last = r.entries[:len(r.entries):len(r.entries)], map[string][2]*log.Entry{"ann": r.last["ann"]}
+		r.memory = r.clone()
+		r.authority = r.again(false)
+		r.entries, r.last = slices.Clip(r.entries), map[string][2]*log.Entry{"ann": r.last["ann"]}
 		r.act("ann", []core.Hash{seen}) // it need not do anything
 		r.want("ann owner, " + name + " editor")
 		r.act("ann", []core.Hash{seen}, r.add("dan", log.RoleViewer))
@@ -271,7 +272,7 @@ func TestRemovalEndsInvites(t *testing.T) {
 	r.act("ann", nil, r.remove("bob"), r.remove("cid"))
 	r.want("ann owner")
 	for _, invite := range []string{"i", "j"} {
-		_, err := r.write("dan"+invite, core.ChainMembership, r.heads(), nil, r.redeem(invite, "dan"+invite))
+		_, err := r.write("dan"+invite, core.ChainMembership, r.heads(), r.redeem(invite, "dan"+invite))
 		wantReason(t, "after the removal", err, log.ReasonInvite)
 		r.act("eve"+invite, at, r.redeem(invite, "eve"+invite)) // not knowing of it
 	}

@@ -348,8 +348,8 @@ func compareBools(a, b bool) int {
 
 // drop gives up the last of some candidates in their order.
 func (ev *evaluation) drop(lacking []int) {
-	for i := len(ev.candidates) - 1; i >= 0; i-- {
-		if c := ev.candidates[i].act; slices.Contains(lacking, c) {
+	for i, c := range slices.Backward(ev.candidates) {
+		if slices.Contains(lacking, c.act) {
 			ev.candidates = slices.Delete(ev.candidates, i, i+1)
 			return
 		}

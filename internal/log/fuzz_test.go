@@ -56,9 +56,11 @@ func FuzzDecodeOps(f *testing.F) {
 	for _, body := range []log.Body{
 		log.MemberRole{Peer: w.genesis.Peer, Role: log.RoleViewer, Cut: []log.CutHead{{Seq: 1}, {Seq: 2, Hash: w.update.Hash}}},
 		log.MemberRemove{Peer: w.genesis.Peer, Purge: true, Cut: []log.CutHead{{Seq: 9}}},
-		log.MemberLeave{}, log.MemberAck{Peer: w.genesis.Peer},
+		log.MemberLeave{},
+		log.MemberAck{Peer: w.genesis.Peer},
 		log.InviteCreate{Invite: core.InviteID{1}, Role: log.RoleEditor, Uses: 1},
-		log.InviteRevoke{Invite: core.InviteID{1}}, log.InviteRedeem{Invite: core.InviteID{1}, Kind: log.KindBot},
+		log.InviteRevoke{Invite: core.InviteID{1}},
+		log.InviteRedeem{Invite: core.InviteID{1}, Kind: log.KindBot},
 	} {
 		ops, err := log.EncodeOps([]log.Op{{Body: body}})
 		if err != nil {

@@ -30,7 +30,8 @@ type MemberRemove struct {
 
 // Number implements Body.
 func (MemberRemove) Number() OpNumber { return OpMemberRemove }
-func (b MemberRemove) wire() any      { return []any{[]byte(b.Peer.Key()), b.Purge, wireCut(b.Cut)} }
+
+func (b MemberRemove) wire() any { return []any{[]byte(b.Peer.Key()), b.Purge, wireCut(b.Cut)} }
 
 // MemberLeave takes the author out of the space.
 type MemberLeave struct {
@@ -61,6 +62,7 @@ type InviteCreate struct {
 
 // Number implements Body.
 func (InviteCreate) Number() OpNumber { return OpInviteCreate }
+
 func (b InviteCreate) wire() any {
 	return []any{b.Invite[:], b.Role, b.Uses, b.ExpiresMs}
 }

@@ -155,7 +155,7 @@ func (o *oracle) order(of set) (order []*log.Entry, rank func(core.PeerID) int) 
 		}
 		done[best.Hash] = true
 		for i, op := range best.Ops {
-			joiner := core.PeerID{}
+			var joiner core.PeerID
 			switch b := op.Body.(type) {
 			case log.MemberAdd:
 				joiner = b.Peer
@@ -349,9 +349,9 @@ func (d *deed) changes(role, invited log.Role) log.Role {
 	case log.MemberRole:
 		raises := true
 		for _, c := range []log.Capability{log.CapMember, log.CapRead, log.CapWrite, log.CapManage} {
-			raises = raises && !(role.Has(c) && !b.Role.Has(c))
+			raises = raises && (!role.Has(c) || b.Role.Has(c))
 		}
-		if role != 0 && !(d.against && raises) {
+		if role != 0 && (!d.against || !raises) {
 			return b.Role
 		}
 	case log.MemberRemove, log.MemberLeave:
@@ -473,7 +473,7 @@ func drawRealm(t *rapid.T, r *realm) {
 				bodies = append(bodies, log.MemberLeave{})
 			}
 		}
-		_, _ = r.write(who, core.ChainMembership, auth, nil, bodies...) // what is not admissible is not there
+		_, _ = r.write(who, core.ChainMembership, auth, bodies...) // what is not admissible is not there
 	}
 }
 

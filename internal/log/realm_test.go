@@ -91,9 +91,9 @@ func (r *realm) heads() []core.Hash {
 	return heads
 }
 
-// write makes an entry that knows of the membership entries in auth and of the
-// content entries in deps, and of what its author wrote before.
-func (r *realm) write(name string, chain core.Chain, auth, deps []core.Hash, bodies ...log.Body) (*log.Entry, error) {
+// write makes an entry that knows of the membership entries in auth, and of what its
+// author wrote before.
+func (r *realm) write(name string, chain core.Chain, auth []core.Hash, bodies ...log.Body) (*log.Entry, error) {
 	r.t.Helper()
 	h := log.Header{Space: r.space, Incarnation: incarnationOf(1), Chain: chain, Seq: 1}
 	var base []core.Hash
@@ -107,13 +107,7 @@ func (r *realm) write(name string, chain core.Chain, auth, deps []core.Hash, bod
 	if h.Auth, err = log.NewAuth(r, base, auth); err != nil {
 		r.t.Fatal(err)
 	}
-	for _, hash := range deps {
-		if r.all[hash].Writer != log.WriterIDOf(r.peer(name), h.Incarnation) {
-			h.Deps = append(h.Deps, hash)
-		}
-	}
-	h.Deps = sorted(h.Deps...)
-	for _, hash := range slices.Concat(h.Auth, h.Deps) {
+	for _, hash := range h.Auth {
 		h.Lamport = max(h.Lamport, r.all[hash].Lamport)
 	}
 	h.Lamport++
@@ -131,7 +125,7 @@ func (r *realm) act(name string, auth []core.Hash, bodies ...log.Body) *log.Entr
 	if auth == nil {
 		auth = r.heads()
 	}
-	e, err := r.write(name, core.ChainMembership, auth, nil, bodies...)
+	e, err := r.write(name, core.ChainMembership, auth, bodies...)
 	if err != nil {
 		r.t.Fatalf("%s: %v", name, err)
 	}

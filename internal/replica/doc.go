@@ -9,7 +9,10 @@
 //   - append.go: an own entry, from ops to the log
 //   - tail.go: when ops that are durable already become entries (sealing)
 //   - accept.go: an entry of others, from bytes to the log or to the waiting room
-//   - document.go, project.go: what a doc.update means for a document
+//   - authority.go, judge.go, vouch.go: who may do what, and what becomes of content
+//     whose author had lost the right; member.go, invite.go: own acts; rejected.go
+//   - document.go, project.go, waiting.go: what a doc.update means for a document
+//   - rebuild.go: making a document anew after what became of its entries changed
 //   - state.go: reading a document; compact.go: keeping that cheap
 //   - space.go: spaces and their fields; transfer.go: export and import
 package replica

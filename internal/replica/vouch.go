@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/soma-sdk/soma/internal/core"
@@ -70,9 +71,7 @@ func (s *vouching) visit(rec *core.EntryRecord) error {
 	if j := s.byHash[rec.Hash]; j != nil && len(j.over) > 0 {
 		s.place(j, h.Prev)
 		own := make(map[int]*judged, len(reach)+1)
-		for branch, last := range reach {
-			own[branch] = last
-		}
+		maps.Copy(own, reach)
 		own[j.branch] = j
 		s.reach[rec.Hash] = own
 		return nil
@@ -99,11 +98,7 @@ func (s *vouching) join(parents []core.Hash) map[int]*judged {
 			continue
 		}
 		if shared {
-			own := make(map[int]*judged, len(reach))
-			for branch, last := range reach {
-				own[branch] = last
-			}
-			reach, shared = own, false
+			reach, shared = maps.Clone(reach), false
 		}
 		for branch, last := range more {
 			if known := reach[branch]; known == nil || known.rec.Seq < last.rec.Seq {

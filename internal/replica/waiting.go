@@ -1,6 +1,8 @@
 package replica
 
 import (
+	"slices"
+
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/yjs"
 )
@@ -99,6 +101,6 @@ func (w *work) wait(h *head, u *yjs.Update, missing map[uint64]uint64) error {
 	if err := w.TrimDocPending(h.Key, part.N); err != nil {
 		return err
 	}
-	h.waiting.parts = append(parts[:len(parts):len(parts)], part)
+	h.waiting.parts = append(slices.Clip(parts), part)
 	return w.PutDocPending(h.Key, part)
 }

@@ -158,7 +158,7 @@ func (p *placement) placesOf(items []*item, end uint64) []*item {
 			return items[:n]
 		case !p.isHere[it]:
 			it.becomeGC()
-		case it.content != nil && !(p.parents[it] && it.content.ref() == refType):
+		case it.content != nil && (!p.parents[it] || it.content.ref() != refType):
 			it.content = deletedContent{}
 		}
 	}

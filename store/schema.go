@@ -5,7 +5,7 @@ const applicationID = 0x536f6d61
 
 // migrations[n] leads from schema version n to n+1. A released step never
 // changes; a new version appends one.
-var migrations = []string{schema1, schema2}
+var migrations = []string{schema1}
 
 // schema1 is the first schema. Keys are integers: peers, writers, spaces and
 // documents are named by 8 bytes at most in the rows that multiply.
@@ -183,10 +183,7 @@ CREATE TABLE tail (
 ) STRICT;
 
 CREATE UNIQUE INDEX tail_doc ON tail (doc, n);
-`
 
-// schema2 adds what follows from the membership entries.
-const schema2 = `
 CREATE TABLE member (
 	space    INTEGER NOT NULL,
 	peer     INTEGER NOT NULL REFERENCES peer(id),

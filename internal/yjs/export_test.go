@@ -1,5 +1,7 @@
 package yjs
 
+import "fmt"
+
 // What tests of the codecs reach beside the exported API.
 
 // DecodeValue reads one value in lib0's "any" encoding that fills the bytes.
@@ -76,3 +78,23 @@ func AddRange(ranges []Range, r Range) []Range { return addRange(ranges, r) }
 
 // Intersect returns what two lists of ranges have in common.
 func Intersect(a, b []Range) []Range { return intersect(a, b) }
+
+// Shown returns a struct of an update that lies in the ranges and still shows
+// something, "" for none: only places may be there, and empty types.
+func Shown(update []byte, void []ClientRange) string {
+	u, err := ParseUpdate(update)
+	if err != nil {
+		return err.Error()
+	}
+	for _, s := range u.sections {
+		for _, it := range s.structs {
+			for _, v := range void {
+				in := v.Client == s.client && it.id.Clock < v.Range.end() && v.Range.Clock < it.end()
+				if in && it.content != nil && it.content.ref() != refDeleted && it.content.ref() != refType {
+					return fmt.Sprintf("%v: %T", it.id, it.content)
+				}
+			}
+		}
+	}
+	return ""
+}

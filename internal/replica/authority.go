@@ -2,6 +2,7 @@ package replica
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/events"
@@ -93,6 +94,12 @@ func (w *work) settleMembers(a *authority) error {
 	}
 	peers := a.judge
 	a.judge = map[core.PeerID]bool{}
+	// Whoever vouched for others may be over now, or no more.
+	over, err := w.overPeers(a)
+	if err != nil {
+		return err
+	}
+	maps.Copy(peers, over)
 	return w.judgeAgain(a, peers)
 }
 

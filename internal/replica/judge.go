@@ -149,17 +149,30 @@ func (w *work) mayVouch(a *authority, e *log.Entry, authSet []core.Hash) error {
 
 // voidPeers returns the authors of void entries.
 func (w *work) voidPeers(a *authority) (map[core.PeerID]bool, error) {
-	if a.void != nil {
-		return a.void, nil
+	if a.void == nil {
+		void, err := w.peersOf(a, func(v core.VerdictRecord) bool { return v.Voucher == 0 })
+		if err != nil {
+			return nil, err
+		}
+		a.void = void
 	}
+	return a.void, nil
+}
+
+// overPeers returns the authors of entries that are over, kept or not.
+func (w *work) overPeers(a *authority) (map[core.PeerID]bool, error) {
+	return w.peersOf(a, func(core.VerdictRecord) bool { return true })
+}
+
+// peersOf returns the authors of entries with some verdicts.
+func (w *work) peersOf(a *authority, which func(core.VerdictRecord) bool) (map[core.PeerID]bool, error) {
 	verdicts, err := w.Verdicts(a.space.Key)
 	if err != nil {
 		return nil, err
 	}
-	void := map[core.PeerID]bool{}
-	writers := map[int64]bool{}
+	peers, writers := map[core.PeerID]bool{}, map[int64]bool{}
 	for _, v := range verdicts {
-		if v.Voucher != 0 {
+		if !which(v) {
 			continue
 		}
 		rec, err := w.EntryByKey(v.Entry)
@@ -174,10 +187,9 @@ func (w *work) voidPeers(a *authority) (map[core.PeerID]bool, error) {
 		if err != nil {
 			return nil, err
 		}
-		void[writer.Peer] = true
+		peers[writer.Peer] = true
 	}
-	a.void = void
-	return void, nil
+	return peers, nil
 }
 
 // judged is a content entry that is over, or was.
@@ -199,8 +211,16 @@ func (w *work) judgeAgain(a *authority, peers map[core.PeerID]bool) error {
 	}
 	a.void = nil // may change
 	old := make(map[int64]core.VerdictRecord, len(verdicts))
+	first := map[int64]uint64{} // by writer: the lowest seq that was over
 	for _, v := range verdicts {
 		old[v.Entry] = v
+		rec, err := w.EntryByKey(v.Entry)
+		if err != nil {
+			return err
+		}
+		if seq, known := first[rec.Writer]; !known || rec.Seq < seq {
+			first[rec.Writer] = rec.Seq
+		}
 	}
 	var all []*judged
 	sorted := make([]core.PeerID, 0, len(peers))
@@ -209,7 +229,7 @@ func (w *work) judgeAgain(a *authority, peers map[core.PeerID]bool) error {
 	}
 	slices.SortFunc(sorted, core.PeerID.Compare)
 	for _, peer := range sorted {
-		some, err := w.overOf(a, peer, old)
+		some, err := w.overOf(a, peer, old, first)
 		if err != nil {
 			return err
 		}
@@ -226,14 +246,17 @@ func (w *work) judgeAgain(a *authority, peers map[core.PeerID]bool) error {
 }
 
 // overOf returns the entries of a member that are over, and those that were.
-func (w *work) overOf(a *authority, peer core.PeerID, old map[int64]core.VerdictRecord) ([]*judged, error) {
+func (w *work) overOf(a *authority, peer core.PeerID, old map[int64]core.VerdictRecord, first map[int64]uint64) ([]*judged, error) {
 	writers, err := w.WritersOf(peer)
 	if err != nil {
 		return nil, err
 	}
 	var out []*judged
 	for _, writer := range writers {
-		from := w.firstOver(a.Now(), writer)
+		from := firstOver(a.Now(), writer)
+		if seq, was := first[writer.Key]; was {
+			from = min(from, seq)
+		}
 		for after := int64(0); ; {
 			page, err := w.ContentOf(a.space.Key, writer.Key, from, after, judgePage)
 			if err != nil {
@@ -261,9 +284,9 @@ func (w *work) overOf(a *authority, peer core.PeerID, old map[int64]core.Verdict
 	return out, nil
 }
 
-// firstOver returns a seq below which no entry of a writer is over, nor was: every
-// cut that there is leaves what came before it.
-func (w *work) firstOver(now *log.State, writer core.WriterRecord) uint64 {
+// firstOver returns a seq below which no entry of a writer is over: every cut that
+// there is leaves what came before it.
+func firstOver(now *log.State, writer core.WriterRecord) uint64 {
 	cuts := now.CutsOf(writer.Peer)
 	if now.HasIgnored() || len(cuts) != 1 {
 		return 1

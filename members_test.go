@@ -398,6 +398,9 @@ func TestRemovedMembersWriteInVain(t *testing.T) {
 	if got := m.text("ann", "page"); got != "before " {
 		t.Errorf("text at ann = %q, want what came before the removal", got)
 	}
+	if ev := <-events; ev.DocumentID != "page" || ev.Reason != "rebuilt" { // its epoch is another
+		t.Errorf("void entries fired %+v", ev)
+	}
 	select {
 	case ev := <-events:
 		t.Errorf("void entries fired %+v", ev)
@@ -454,6 +457,10 @@ func TestRemovedMembersWriteInVain(t *testing.T) {
 	m.upsert("cid", "page", typed(2, 7, &[2]uint64{2, 6}, "after "))
 	m.sync()
 	m.wantText("page", "before ")
+	// But what it typed at clocks that are taken is not swallowed.
+	if _, err := m.dbs["cid"].Documents().Upsert(m.ctx(), m.space, "page", typed(2, 7, &[2]uint64{2, 6}, "other")); !errors.Is(err, soma.ErrStaleDocument) {
+		t.Errorf("Upsert at clocks of void content = %v, want ErrStaleDocument", err)
+	}
 	if _, err := m.dbs["cid"].Documents().Upsert(m.ctx(), m.space, "page", typed(3, 0, nil, "x"), soma.WithEpoch(nil)); !errors.Is(err, soma.ErrStaleDocument) {
 		t.Errorf("Upsert with an old epoch = %v, want ErrStaleDocument", err)
 	}
@@ -596,7 +603,7 @@ func (m *team) act(r *rand.Rand, names []string, clocks map[string]uint64) {
 	default:
 		m.send(name, names[r.IntN(len(names))])
 	}
-	for _, fine := range []error{nil, soma.ErrForbidden, soma.ErrNotFound, soma.ErrExists, soma.ErrLastOwner} {
+	for _, fine := range []error{nil, soma.ErrForbidden, soma.ErrNotFound, soma.ErrExists, soma.ErrLastOwner, soma.ErrStaleDocument} {
 		if errors.Is(err, fine) {
 			return
 		}

@@ -16,7 +16,7 @@ type act struct {
 	target int // the peer it is about, -1 for none
 	invite int // the invite that it names, -1 for none
 
-	role    Role // of adds, role changes, and invites
+	role    Role // of adds, role changes, invites, and redemptions
 	is      Kind // of adds and redemptions
 	uses    int  // of new invites
 	expires uint64
@@ -25,7 +25,6 @@ type act struct {
 
 	// What follows from the past of the act alone.
 	against bool  // it takes something away: a candidate of DESIGN 5.3
-	joins   bool  // a redemption by one who was no member
 	ends    []int // invites that it ends: those its target made, or came by
 }
 
@@ -56,7 +55,8 @@ func (g *graph) actsOf(e *Entry, at int, past region, state *State) []act {
 			a.ends = []int{a.invite}
 		case InviteRedeem:
 			a.target, a.invite, a.is = author, g.invite(b.Invite), b.Kind
-			a.joins = state.role(author) == 0
+			v, _ := state.invites.get(a.invite)
+			a.role = v.Role
 		}
 		acts = append(acts, a)
 	}

@@ -198,16 +198,20 @@ func (c *citations) checkLamport() error {
 // checkAuthor wants the author to be a member who may do every op, or somebody who
 // becomes one.
 func checkAuthor(e *Entry, authSet []core.Hash, past Past) error {
-	for _, op := range e.Ops {
-		if unknown, ok := op.Body.(UnknownOp); ok && e.Chain == core.ChainMembership {
-			// Whether this is allowed, and whom it lets in, is for a version to say that
-			// can evaluate it.
-			return &WaitingError{Reason: WaitMembershipOp, Hash: e.Hash, Op: unknown.Op}
-		}
-	}
 	state, err := past.State(authSet)
 	if err != nil {
 		return err
+	}
+	for _, op := range e.Ops {
+		unknown, ok := op.Body.(UnknownOp)
+		if !ok || e.Chain != core.ChainMembership {
+			continue
+		}
+		if r, ok := RangeOf(unknown.Op); !ok || !state.Allows(e.Peer, r.Needs) {
+			return reject(ReasonCapability, "%s is not for the role %s", unknown.Op, state.Role(e.Peer))
+		}
+		// What it does, and whom it lets in, is for a version to say that can evaluate it.
+		return &WaitingError{Reason: WaitMembershipOp, Hash: e.Hash, Op: unknown.Op}
 	}
 	return state.permits(e)
 }

@@ -102,6 +102,10 @@ func TestMembershipOpsOfALaterVersionWait(t *testing.T) {
 	e := seal(t, w.owner, w.acts.Header, log.Op{ID: opID(1), Body: log.UnknownOp{Op: 5, Raw: []byte{0x80}}})
 	raw := forge(t, w.owner, e, nil, func(f []any) { f[fLamport] = 9 })
 	wantReason(t, "inadmissible anyway", judge(raw, w.past), log.ReasonLamport)
+	// What its number alone forbids is not waited for.
+	e = seal(t, keyOf("stranger"), w.acts.Header, log.Op{ID: opID(1), Body: log.UnknownOp{Op: 5, Raw: []byte{0x80}}})
+	_, err := log.Admit(e, w.past)
+	wantReason(t, "by a stranger", err, log.ReasonCapability)
 }
 
 // All forks are admissible: which branch counts is not a question of one past.

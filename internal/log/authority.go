@@ -15,8 +15,9 @@ type Authority struct {
 	states map[string]*State
 }
 
-// maxStates bounds the states of parts of the space that are kept.
-const maxStates = 4096
+// maxStates bounds the states of parts of the space that are kept. One of a space of
+// a thousand members takes up to a quarter of a megabyte.
+const maxStates = 256
 
 // NewAuthority returns the authority of a space without entries.
 func NewAuthority() *Authority {

@@ -2,15 +2,13 @@ package log
 
 import (
 	"cmp"
-	"container/heap"
-	"math"
 	"slices"
 )
 
 // evaluate computes the state of a set of nodes that holds the past of each. It is
 // DESIGN 5, step by step:
 //
-//	2 order, rank     Kahn's order, ready nodes by (rank of the author, hash)
+//	2 order, rank     by lamport and hash; a member ranks by when they were first added
 //	3 candidates      what takes away, by (acks, rank of the author, lamport, hash)
 //	4 taken           of candidates that conflict, the earlier one
 //	5 replay          all other acts in order, but those that a taken one hits
@@ -35,9 +33,8 @@ func (g *graph) evaluate(of region) *State {
 type evaluation struct {
 	g     *graph
 	of    region
-	order []int // nodes
-	place []int // by node
-	rank  []int // by peer: when they were first added
+	order []int       // nodes
+	rank  map[int]int // by peer: when they were first added
 
 	acts       []int               // in the order of replay
 	candidates []candidate         // in the order of DESIGN 5.3
@@ -51,67 +48,30 @@ type candidate struct {
 	acks int
 }
 
-// unranked is the rank of those whom nobody added before: a founder, or who redeems.
-const unranked = math.MaxInt
-
-// sort puts the nodes into Kahn's order.
+// sort puts the nodes in order: by lamport, which is higher than that of all in the
+// past, then by hash. Two entries are in the same order in every set that holds both.
 func (ev *evaluation) sort() {
 	g := ev.g
-	waits := make([]int, ev.of.end)
-	children := make([][]int, ev.of.end)
-	ready := &readyNodes{ev: ev}
-	ev.place = make([]int, ev.of.end)
-	ev.rank = slices.Repeat([]int{unranked}, len(g.peerIDs))
-	ev.of.all(func(i int) {
-		waits[i] = len(g.nodes[i].parents)
-		for _, p := range g.nodes[i].parents {
-			children[p] = append(children[p], i)
-		}
-		if waits[i] == 0 {
-			ready.nodes = append(ready.nodes, i)
-		}
-	})
-	heap.Init(ready)
-	for ready.Len() > 0 {
-		i := heap.Pop(ready).(int)
-		ev.place[i] = len(ev.order)
-		ev.order = append(ev.order, i)
+	var order []int
+	ev.of.all(func(i int) { order = append(order, i) })
+	slices.SortFunc(order, g.compare)
+	ev.rank = map[int]int{}
+	for _, i := range order {
 		for a := g.nodes[i].first; a < g.nodes[i].end; a++ {
 			ev.acts = append(ev.acts, a)
-			switch act := &g.acts[a]; act.kind {
-			case OpMemberAdd, OpInviteRedeem:
-				ev.rank[act.target] = min(ev.rank[act.target], len(ev.acts))
-			default:
-			}
-		}
-		for _, c := range children[i] {
-			if waits[c]--; waits[c] == 0 {
-				heap.Push(ready, c)
+			act := &g.acts[a]
+			if _, ranked := ev.rank[act.target]; !ranked && (act.kind == OpMemberAdd || act.kind == OpInviteRedeem) {
+				ev.rank[act.target] = len(ev.acts)
 			}
 		}
 	}
+	ev.order = order
 }
 
-// readyNodes are nodes whose parents are all in order. The rank of an author does
-// not change while their node is ready: whoever is added first, was so in its past.
-type readyNodes struct {
-	ev    *evaluation
-	nodes []int
-}
-
-func (r *readyNodes) Len() int      { return len(r.nodes) }
-func (r *readyNodes) Swap(i, j int) { r.nodes[i], r.nodes[j] = r.nodes[j], r.nodes[i] }
-func (r *readyNodes) Push(x any)    { r.nodes = append(r.nodes, x.(int)) }
-
-func (r *readyNodes) Less(i, j int) bool {
-	a, b := &r.ev.g.nodes[r.nodes[i]], &r.ev.g.nodes[r.nodes[j]]
-	return cmp.Or(cmp.Compare(r.ev.rank[a.author], r.ev.rank[b.author]), compareHashes(a.hash, b.hash)) < 0
-}
-
-func (r *readyNodes) Pop() any {
-	last := r.nodes[len(r.nodes)-1]
-	r.nodes = r.nodes[:len(r.nodes)-1]
-	return last
+// compare orders nodes.
+func (g *graph) compare(i, k int) int {
+	a, b := &g.nodes[i], &g.nodes[k]
+	return cmp.Or(cmp.Compare(a.lamport, b.lamport), compareHashes(a.hash, b.hash))
 }
 
 // collect finds the candidates, what each of them hits, and their order.
@@ -157,7 +117,11 @@ func (ev *evaluation) eachAimedAt(c int, fn func(o int)) {
 	}
 	slices.Sort(near)
 	for _, o := range slices.Compact(near) {
-		if node := g.acts[o].node; ev.of.has(node) && g.concurrent(r.node, node) {
+		a := &g.acts[o]
+		if a.against && a.author == r.author { // nobody stands in their own way
+			continue
+		}
+		if ev.of.has(a.node) && g.concurrent(r.node, a.node) {
 			fn(o)
 		}
 	}
@@ -260,7 +224,7 @@ func (ev *evaluation) replay(taken map[int]bool) (*State, []int) {
 }
 
 func (ev *evaluation) replayWithout(taken, spent map[int]bool) (s *State, lacking []int) {
-	s = &State{g: ev.g, of: ev.of, place: ev.place}
+	s = &State{g: ev.g, of: ev.of}
 	for _, i := range ev.acts {
 		a := &ev.g.acts[i]
 		switch {
@@ -303,47 +267,37 @@ func (s *State) offers(invite int, past region) bool {
 	return made && !slices.ContainsFunc(s.g.enders[invite], effective)
 }
 
-// overspent returns effective redemptions beyond the uses of their invites: those
-// stay that lie in the past of an entry by an owner, then those of lower lamport, then
-// of lower hash.
+// overspent returns redemptions beyond the uses of their invites: of those that made
+// somebody a member the ones stay that an owner knew of first, then those of lower
+// lamport, then of lower hash.
 func (ev *evaluation) overspent(s *State) []int {
 	var out []int
-	s.invites.each(func(invite int, v Invite) {
+	s.invites.each(func(_ int, v Invite) {
 		if v.Uses >= 0 {
 			return
 		}
-		var joins []int
-		for _, i := range ev.g.uses[invite] {
-			if a := &ev.g.acts[i]; a.joins && !s.ignored[i] && ev.of.has(a.node) {
-				joins = append(joins, i)
-			}
+		joins := slices.Clone(v.joins)
+		seen := map[int]int{}
+		for _, i := range joins {
+			seen[i] = ev.seenByOwner(ev.g.acts[i].node)
 		}
 		slices.SortFunc(joins, func(i, k int) int {
-			m, n := ev.g.acts[i].node, ev.g.acts[k].node
-			a, b := &ev.g.nodes[m], &ev.g.nodes[n]
-			return cmp.Or(
-				compareBools(ev.seenByOwner(n), ev.seenByOwner(m)),
-				cmp.Compare(a.lamport, b.lamport), compareHashes(a.hash, b.hash),
-			)
+			return cmp.Or(cmp.Compare(seen[i], seen[k]), ev.g.compare(ev.g.acts[i].node, ev.g.acts[k].node), cmp.Compare(i, k))
 		})
 		out = append(out, joins[len(joins)+v.Uses:]...)
 	})
 	return out
 }
 
-// seenByOwner reports whether an entry by an owner has a node in its past.
-func (ev *evaluation) seenByOwner(node int) bool {
-	return slices.ContainsFunc(ev.order, func(i int) bool { return ev.g.nodes[i].byOwner && ev.g.precedes(node, i) })
-}
-
-func compareBools(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
+// seenByOwner returns where, in the order, the first entry by an owner stands that has
+// a node in its past; behind all others if there is none.
+func (ev *evaluation) seenByOwner(node int) int {
+	for at, i := range ev.order {
+		if ev.g.nodes[i].byOwner && ev.g.precedes(node, i) {
+			return at
+		}
 	}
-	return -1
+	return len(ev.order)
 }
 
 // drop gives up the last of some candidates in their order.

@@ -109,6 +109,19 @@ func (s *State) CutsOf(peer core.PeerID) []*Cut {
 	return s.byPeer[peer]
 }
 
+// NamedBy returns whose cuts name an entry.
+func (s *State) NamedBy(entry core.Hash) []core.PeerID {
+	if s.byHead == nil {
+		s.byHead = map[core.Hash][]core.PeerID{}
+		for _, c := range s.cuts {
+			for _, h := range c.Heads {
+				s.byHead[h.Hash] = append(s.byHead[h.Hash], c.Peer)
+			}
+		}
+	}
+	return s.byHead[entry]
+}
+
 // HasIgnored reports whether acts that were admitted have no effect.
 func (s *State) HasIgnored() bool { return len(s.ignored) > 0 }
 

@@ -31,6 +31,8 @@ type verdict struct {
 	invites map[core.InviteID]offer
 	ignored map[log.Act]bool
 	cuts    map[log.Act]bool
+	joined  map[*deed]bool
+	of      set
 }
 
 type offer struct {
@@ -43,12 +45,13 @@ type offer struct {
 // deed is an op, with what its past says of it.
 type deed struct {
 	log.Act
-	e             *log.Entry
-	body          log.Body
-	target        core.PeerID
-	invite        core.InviteID
-	against, join bool
-	ends          map[core.InviteID]bool
+	e       *log.Entry
+	body    log.Body
+	target  core.PeerID
+	invite  core.InviteID
+	against bool
+	role    log.Role // that a redemption gives
+	ends    map[core.InviteID]bool
 }
 
 func newOracle(r *realm) *oracle {
@@ -97,7 +100,7 @@ func (o *oracle) deeds(e *log.Entry) []*deed {
 			d.invite, d.against = b.Invite, true
 			d.ends[b.Invite] = true
 		case log.InviteRedeem:
-			d.target, d.invite, d.join = e.Peer, b.Invite, before.roles[e.Peer] == 0
+			d.target, d.invite, d.role = e.Peer, b.Invite, before.invites[b.Invite].role
 		}
 		_, leaves := op.Body.(log.MemberLeave)
 		if _, removes := op.Body.(log.MemberRemove); removes || leaves {
@@ -133,44 +136,26 @@ func (o *oracle) aims(r, d *deed) bool {
 
 // order is line 2.
 func (o *oracle) order(of set) (order []*log.Entry, rank func(core.PeerID) int) {
-	ranks := map[core.PeerID]int{}
-	rank = func(p core.PeerID) int {
-		if n, ok := ranks[p]; ok {
-			return n
-		}
-		return 1 << 40
+	for h := range of {
+		order = append(order, o.entries[h])
 	}
-	done := set{}
-	for len(order) < len(of) {
-		var best *log.Entry
-		for h := range of {
-			e := o.entries[h]
-			ready := !done[h]
-			for p := range o.past[h] {
-				ready = ready && done[p]
-			}
-			if ready && (best == nil || cmp.Or(cmp.Compare(rank(e.Peer), rank(best.Peer)), bytes.Compare(e.Hash[:], best.Hash[:])) < 0) {
-				best = e
+	slices.SortFunc(order, compareEntries)
+	return order, func(p core.PeerID) int {
+		for at, e := range order {
+			for i, op := range e.Ops {
+				add, adds := op.Body.(log.MemberAdd)
+				_, redeems := op.Body.(log.InviteRedeem)
+				if adds && add.Peer == p || redeems && e.Peer == p {
+					return at<<9 + i
+				}
 			}
 		}
-		done[best.Hash] = true
-		for i, op := range best.Ops {
-			var joiner core.PeerID
-			switch b := op.Body.(type) {
-			case log.MemberAdd:
-				joiner = b.Peer
-			case log.InviteRedeem:
-				joiner = best.Peer
-			default:
-				continue
-			}
-			if _, known := ranks[joiner]; !known {
-				ranks[joiner] = len(order)<<9 + i
-			}
-		}
-		order = append(order, best)
+		return 0 // nobody acts who was never added
 	}
-	return order, rank
+}
+
+func compareEntries(a, b *log.Entry) int {
+	return cmp.Or(cmp.Compare(a.Lamport, b.Lamport), bytes.Compare(a.Hash[:], b.Hash[:]))
 }
 
 // judge is lines 2 to 6.
@@ -202,11 +187,11 @@ func (o *oracle) judge(of set) *verdict {
 				continue
 			}
 			taken[r] = true
-			if _, lacking := o.replay(deeds, taken); slices.Contains(lacking, r) {
+			if _, lacking := o.replay(of, deeds, taken); slices.Contains(lacking, r) {
 				delete(taken, r)
 			}
 		}
-		v, lacking := o.replay(deeds, taken)
+		v, lacking := o.replay(of, deeds, taken)
 		if len(lacking) == 0 {
 			return v
 		}
@@ -242,10 +227,10 @@ func (o *oracle) acks(r *deed, deeds []*deed) int {
 }
 
 // replay is line 5.
-func (o *oracle) replay(deeds []*deed, taken map[*deed]bool) (*verdict, []*deed) {
+func (o *oracle) replay(of set, deeds []*deed, taken map[*deed]bool) (*verdict, []*deed) {
 	spent := map[*deed]bool{}
 	for {
-		v, lacking, more := o.replayWithout(deeds, taken, spent)
+		v, lacking, more := o.replayWithout(of, deeds, taken, spent)
 		if len(more) == 0 {
 			return v, lacking
 		}
@@ -255,10 +240,10 @@ func (o *oracle) replay(deeds []*deed, taken map[*deed]bool) (*verdict, []*deed)
 	}
 }
 
-func (o *oracle) replayWithout(deeds []*deed, taken, spent map[*deed]bool) (v *verdict, lacking, overspent []*deed) {
+func (o *oracle) replayWithout(of set, deeds []*deed, taken, spent map[*deed]bool) (v *verdict, lacking, overspent []*deed) {
 	v = &verdict{
 		roles: map[core.PeerID]log.Role{}, invites: map[core.InviteID]offer{},
-		ignored: map[log.Act]bool{}, cuts: map[log.Act]bool{},
+		ignored: map[log.Act]bool{}, cuts: map[log.Act]bool{}, joined: map[*deed]bool{}, of: of,
 	}
 	var effective []*deed
 	for _, d := range deeds {
@@ -281,20 +266,31 @@ func (o *oracle) replayWithout(deeds []*deed, taken, spent map[*deed]bool) (v *v
 	for id, offer := range v.invites {
 		var joins []*deed
 		for _, d := range effective {
-			if d.join && d.invite == id {
+			if v.joined[d] && d.invite == id {
 				joins = append(joins, d)
 			}
 		}
-		seen := func(d *deed) int {
+		seen := func(d *deed) *log.Entry { // the first entry by an owner that knows of it
+			var first *log.Entry
 			for h, e := range o.entries {
-				if _, in := o.past[h][d.Entry]; in && o.before[h].roles[e.Peer] == log.RoleOwner && slices.ContainsFunc(deeds, func(x *deed) bool { return x.Entry == h || o.past[x.Entry][h] }) {
-					return 0
+				inSet := slices.ContainsFunc(deeds, func(x *deed) bool { return x.Entry == h || o.past[x.Entry][h] }) || v.of[h]
+				if inSet && o.past[h][d.Entry] && o.before[h].roles[e.Peer] == log.RoleOwner && (first == nil || compareEntries(e, first) < 0) {
+					first = e
 				}
 			}
-			return 1
+			return first
 		}
 		slices.SortFunc(joins, func(a, b *deed) int {
-			return cmp.Or(cmp.Compare(seen(a), seen(b)), cmp.Compare(a.e.Lamport, b.e.Lamport), bytes.Compare(a.Entry[:], b.Entry[:]))
+			x, y := seen(a), seen(b)
+			switch {
+			case x == nil && y != nil:
+				return 1
+			case x != nil && y == nil:
+				return -1
+			case x != nil && x != y:
+				return compareEntries(x, y)
+			}
+			return compareEntries(a.e, b.e)
 		})
 		if offer.uses < 0 {
 			overspent = append(overspent, joins[len(joins)+offer.uses:]...)
@@ -311,16 +307,12 @@ func (o *oracle) stands(d *deed, effective []*deed) bool {
 	}
 	var role log.Role
 	made, ended := false, false
-	roles := map[core.InviteID]log.Role{}
 	for _, x := range effective {
-		if c, ok := x.body.(log.InviteCreate); ok {
-			roles[c.Invite] = c.Role
-		}
 		if !past[x.Entry] {
 			continue
 		}
 		if x.target == d.e.Peer {
-			role = x.changes(role, roles[x.invite])
+			role = x.changes(role)
 		}
 		if _, creates := x.body.(log.InviteCreate); creates && x.invite == d.invite {
 			made = true
@@ -336,7 +328,7 @@ func (o *oracle) stands(d *deed, effective []*deed) bool {
 	return role == log.RoleOwner
 }
 
-func (d *deed) changes(role, invited log.Role) log.Role {
+func (d *deed) changes(role log.Role) log.Role {
 	switch b := d.body.(type) {
 	case log.MemberAdd:
 		if role == 0 {
@@ -344,7 +336,7 @@ func (d *deed) changes(role, invited log.Role) log.Role {
 		}
 	case log.InviteRedeem:
 		if role == 0 {
-			return invited
+			return d.role
 		}
 	case log.MemberRole:
 		raises := true
@@ -368,7 +360,7 @@ func (v *verdict) apply(d *deed) bool {
 	}
 	if !d.target.IsZero() {
 		was := v.roles[d.target]
-		role := d.changes(was, v.invites[d.invite].role)
+		role := d.changes(was)
 		owners := 0
 		for _, r := range v.roles {
 			if r == log.RoleOwner {
@@ -379,14 +371,15 @@ func (v *verdict) apply(d *deed) bool {
 			return false
 		}
 		v.roles[d.target] = role
+		if _, redeems := d.body.(log.InviteRedeem); redeems && was == 0 {
+			v.joined[d] = true
+			f := v.invites[d.invite]
+			f.uses--
+			v.invites[d.invite] = f
+		}
 		if d.against {
 			v.cuts[d.Act] = true
 		}
-	}
-	if d.join {
-		f := v.invites[d.invite]
-		f.uses--
-		v.invites[d.invite] = f
 	}
 	for id := range d.ends {
 		f := v.invites[id]

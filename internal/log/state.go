@@ -18,8 +18,9 @@ type State struct {
 	owners  int
 	cuts    []*Cut // in the order of replay
 	ignored map[int]bool
-	byPeer  map[core.PeerID][]*Cut // made when it is asked for
-	place   []int                  // of nodes in the order of replay; those beyond its end come in order
+	byPeer  map[core.PeerID][]*Cut      // made when it is asked for
+	byHead  map[core.Hash][]core.PeerID // the same
+	place   []int                       // of nodes in the order of replay; those beyond its end come in order
 }
 
 // Member is a member of a space.
@@ -39,6 +40,8 @@ type Invite struct {
 	Uses      int // left
 	ExpiresMs uint64
 	Revoked   bool
+
+	joins []int // the acts by which somebody became a member
 }
 
 func (v Invite) made() bool { return v.ID != core.InviteID{} }
@@ -140,14 +143,6 @@ type Act struct {
 	Op    int
 }
 
-// at returns where a node stands in the order of replay.
-func (s *State) at(node int) int {
-	if node < len(s.place) {
-		return s.place[node]
-	}
-	return node
-}
-
 // roleAsOf returns the role that the effective acts in a past give to a peer.
 func (s *State) roleAsOf(peer int, past region) Role {
 	var about []int
@@ -156,25 +151,20 @@ func (s *State) roleAsOf(peer int, past region) Role {
 			about = append(about, i)
 		}
 	}
-	slices.SortStableFunc(about, func(a, b int) int { return s.at(s.g.acts[a].node) - s.at(s.g.acts[b].node) })
+	slices.SortStableFunc(about, func(a, b int) int { return s.g.compare(s.g.acts[a].node, s.g.acts[b].node) })
 	var role Role
 	for _, i := range about {
-		role = s.g.acts[i].changed(role, s)
+		role = s.g.acts[i].changed(role)
 	}
 	return role
 }
 
 // changed returns the role that an act makes of its target's.
-func (a *act) changed(role Role, s *State) Role {
+func (a *act) changed(role Role) Role {
 	switch a.kind {
-	case OpMemberAdd:
+	case OpMemberAdd, OpInviteRedeem:
 		if role == 0 {
 			return a.role
-		}
-	case OpInviteRedeem:
-		if role == 0 {
-			v, _ := s.invites.get(a.invite)
-			return v.Role
 		}
 	case OpMemberRole:
 		if a.against && !role.Exceeds(a.role) {
@@ -206,15 +196,15 @@ func (s *State) apply(i int) bool {
 		s.end(a.ends)
 	case OpMemberAck:
 	default:
-		return s.changeRole(a)
+		return s.changeRole(i, a)
 	}
 	return true
 }
 
-func (s *State) changeRole(a *act) bool {
+func (s *State) changeRole(i int, a *act) bool {
 	m, _ := s.members.get(a.target)
 	was := m.Role
-	m.Role = a.changed(was, s)
+	m.Role = a.changed(was)
 	switch {
 	case was == RoleOwner && m.Role != RoleOwner && s.owners == 1:
 		return false
@@ -226,9 +216,10 @@ func (s *State) changeRole(a *act) bool {
 	if was == 0 && m.Role != 0 {
 		m.Peer, m.Kind, m.By, m.Since = s.g.peerIDs[a.target], a.is, s.g.peerIDs[a.author], s.g.nodes[a.node].hash
 	}
-	if a.kind == OpInviteRedeem && a.joins {
+	if a.kind == OpInviteRedeem && was == 0 {
 		v, _ := s.invites.get(a.invite)
 		v.Uses--
+		v.joins = append(slices.Clip(v.joins), i)
 		s.invites.set(a.invite, v)
 		m.By = v.By
 	}
@@ -268,7 +259,7 @@ func (s *State) ignore(i int) {
 // own acts have the standing that they were admitted with.
 func (s *State) extended(n int) *State {
 	next := &State{
-		g: s.g, of: s.g.upTo(n), owners: s.owners, place: s.place,
+		g: s.g, of: s.g.upTo(n), owners: s.owners,
 		members: s.members.over(), invites: s.invites.over(), cuts: slices.Clip(s.cuts), ignored: s.ignored,
 	}
 	for i := s.g.nodes[n].first; i < s.g.nodes[n].end; i++ {

@@ -229,8 +229,8 @@ func (w *work) takeOne(space *core.SpaceRecord, a *arrival) (Outcome, error) {
 			return outcome, err
 		}
 	}
-	if a.entry.Chain == core.ChainMembership {
-		return outcome, nil // finish draws the conclusions from all of them
+	if a.entry.Chain == core.ChainMembership { // finish draws the conclusions from all of them
+		return outcome, w.named(space, a.entry, rec)
 	}
 	if err := w.judgeNew(space, a.entry, rec); err != nil {
 		return outcome, err

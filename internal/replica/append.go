@@ -63,7 +63,7 @@ func (w *work) header(space *core.SpaceRecord, chain core.Chain) (h log.Header, 
 		if err != nil {
 			return h, false, err
 		}
-		h.Seq, h.Prev, h.Lamport, base = head.Seq+1, head.Hash, prev.Lamport, prev.AuthSet
+		h.Seq, h.Prev, base = head.Seq+1, head.Hash, prev.AuthSet
 		if chain == core.ChainMembership {
 			base = []core.Hash{head.Hash}
 		}
@@ -88,15 +88,25 @@ func (w *work) header(space *core.SpaceRecord, chain core.Chain) (h log.Header, 
 		h.Auth = h.Auth[:min(len(h.Auth), log.MaxHeads)]
 		h.Deps = h.Deps[:min(len(h.Deps), log.MaxHeads)]
 	}
-	for _, hash := range slices.Concat(h.Auth, h.Deps) {
-		a, err := past.Ancestor(hash)
+	return h, more, w.setLamport(space, &h)
+}
+
+// setLamport sets a header's lamport by what it cites.
+func (w *work) setLamport(space *core.SpaceRecord, h *log.Header) error {
+	cited := slices.Concat(h.Auth, h.Deps)
+	if h.Seq > 1 {
+		cited = append(cited, h.Prev)
+	}
+	h.Lamport = 0
+	for _, hash := range cited {
+		a, err := w.pastOf(space).Ancestor(hash)
 		if err != nil {
-			return h, false, err
+			return err
 		}
 		h.Lamport = max(h.Lamport, a.Lamport)
 	}
 	h.Lamport++
-	return h, more, nil
+	return nil
 }
 
 func (w *work) frontier(space *core.SpaceRecord, chain core.Chain) ([]core.Hash, error) {

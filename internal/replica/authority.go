@@ -16,9 +16,10 @@ const ReasonMembers = "members"
 type authority struct {
 	*log.Authority
 	space  *core.SpaceRecord
-	before *log.State           // at the start of the job
-	judge  map[core.PeerID]bool // whose entries have to be judged again at its end
-	void   map[core.PeerID]bool // whose entries are void, some of them; nil until asked for
+	before *log.State                 // at the start of the job
+	judge  map[core.PeerID]bool       // whose entries have to be judged again at its end
+	judged map[core.PeerID]*log.State // whose entries came, and by what they were judged
+	void   map[core.PeerID]bool       // whose entries are void, some of them; nil until asked for
 }
 
 // authority returns who may do what in a space. The entries that it follows from
@@ -38,7 +39,7 @@ func (w *work) authority(space *core.SpaceRecord) (*authority, error) {
 	}
 	n := whole.Len()
 	w.OnRollback(func() { whole.Truncate(n) })
-	a := &authority{Authority: whole, space: space, before: whole.Now(), judge: map[core.PeerID]bool{}}
+	a := &authority{Authority: whole, space: space, before: whole.Now(), judge: map[core.PeerID]bool{}, judged: map[core.PeerID]*log.State{}}
 	if w.authorities == nil {
 		w.authorities = map[int64]*authority{}
 	}
@@ -89,6 +90,12 @@ func (w *work) settleMembers(a *authority) error {
 		}
 		a.before = now
 	}
+	for peer, by := range a.judged {
+		if by != now {
+			a.judge[peer] = true
+		}
+	}
+	clear(a.judged)
 	if len(a.judge) == 0 {
 		return nil
 	}

@@ -78,9 +78,12 @@ func (r *Replica) Upsert(ctx context.Context, space core.SpaceID, doc core.Docum
 var emptyUpdate = []byte{0, 0}
 
 func (w *work) upsert(space *core.SpaceRecord, h *head, u *yjs.Update) error {
-	touches, err := w.touchesVoid(h, u)
-	if err != nil {
+	touches, clashes, err := w.againstVoid(h, u)
+	switch {
+	case err != nil:
 		return err
+	case clashes:
+		return core.ErrStaleDocument
 	}
 	fresh, err := w.project(h, u, w.r.self.writerKey)
 	if err != nil {
@@ -139,7 +142,7 @@ func (w *work) applyUpdate(space *core.SpaceRecord, e *log.Entry, op log.DocUpda
 	if err != nil {
 		return err
 	}
-	touches, err := w.touchesVoid(h, u)
+	touches, _, err := w.againstVoid(h, u)
 	if err != nil {
 		return err
 	}

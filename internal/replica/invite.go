@@ -1,10 +1,12 @@
 package replica
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"fmt"
+	"slices"
 
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/events"
@@ -134,7 +136,55 @@ func (w *work) redeem(space *core.SpaceRecord, j joining) error {
 	if err != nil {
 		return err
 	}
-	return w.act(space, log.Redeem(j.key, genesis, w.r.self.peer, j.kind))
+	h, more, err := w.header(space, core.ChainMembership)
+	if err != nil {
+		return err
+	}
+	if more { // who is no member yet cannot gather them first
+		if err := w.citeInvite(space, &h, j.invite()); err != nil {
+			return err
+		}
+	}
+	_, _, err = w.seal(space, h, []log.Op{{ID: log.NewOpID(), Body: log.Redeem(j.key, genesis, w.r.self.peer, j.kind)}})
+	return err
+}
+
+// citeInvite makes sure that an invite is in the past of a header that can cite some
+// of all heads only.
+func (w *work) citeInvite(space *core.SpaceRecord, h *log.Header, invite core.InviteID) error {
+	a, err := w.authority(space)
+	if err != nil {
+		return err
+	}
+	offers := func(head core.Hash) (bool, error) {
+		s, err := a.At([]core.Hash{head})
+		if err != nil {
+			return false, err
+		}
+		v, known := s.Invite(invite)
+		return known && v.Open(), nil
+	}
+	for _, head := range h.Auth {
+		if ok, err := offers(head); ok || err != nil {
+			return err
+		}
+	}
+	all, err := w.frontier(space, core.ChainMembership)
+	if err != nil {
+		return err
+	}
+	for _, head := range all {
+		ok, err := offers(head)
+		if err != nil {
+			return err
+		}
+		if ok && head != h.Prev {
+			h.Auth[len(h.Auth)-1] = head
+			slices.SortFunc(h.Auth, func(a, b core.Hash) int { return bytes.Compare(a[:], b[:]) })
+			return w.setLamport(space, h)
+		}
+	}
+	return nil
 }
 
 // joinNow uses a ticket that was kept, if its invite has come.
@@ -158,7 +208,10 @@ func (w *work) joinNow(a *authority) error {
 		if waits := w.judgesAll(a.space); waits != nil {
 			return nil //nolint:nilerr // acts of a newer version wait: it is tried again when something changes
 		}
-		if err := w.redeem(a.space, j); err != nil {
+		if err := w.redeem(a.space, j); log.ReasonOf(err) != "" { // it must not keep the entries out that brought it up
+			w.r.logger.Warn("ticket could not be used", "space", a.space.ID, "err", err)
+			return nil
+		} else if err != nil {
 			return err
 		}
 	}

@@ -44,7 +44,7 @@ func (w *work) leadsTo(space int64, rec *core.EntryRecord, head log.CutHead) (bo
 	if isNotFound(err) {
 		return true, nil
 	}
-	if err != nil || at.Writer != rec.Writer || at.Chain != rec.Chain {
+	if err != nil || at.Writer != rec.Writer || at.Chain != rec.Chain || at.Seq != head.Seq {
 		return false, err
 	}
 	if at.Hash == rec.Hash {
@@ -94,6 +94,11 @@ func (w *work) judgeNew(space *core.SpaceRecord, e *log.Entry, rec *core.EntryRe
 	if len(now.Cuts()) == 0 && !now.HasIgnored() {
 		return nil
 	}
+	// More may follow in this job that changes the state, or what cuts mean.
+	a.judged[e.Peer] = now
+	if err := w.noteCuts(a, e, rec); err != nil {
+		return err
+	}
 	needs := e.Needs()
 	wr, err := w.writing(space.Key, rec, e.Peer, e.Writer, &needs)
 	if err != nil {
@@ -119,6 +124,33 @@ func (w *work) judgeNew(space *core.SpaceRecord, e *log.Entry, rec *core.EntryRe
 	return w.mayVouch(a, e, wr.AuthSet)
 }
 
+// named is noteCuts for a membership entry, which an odd cut may name.
+func (w *work) named(space *core.SpaceRecord, e *log.Entry, rec *core.EntryRecord) error {
+	a, err := w.authority(space)
+	if err != nil {
+		return err
+	}
+	return w.noteCuts(a, e, rec)
+}
+
+// noteCuts notes whose entries to judge again because of what a new entry says of
+// cuts: it may be the end of a chain that one names and that was not here, or show
+// that the chain of a writer forks, so that a seq does not say which branch is meant.
+func (w *work) noteCuts(a *authority, e *log.Entry, rec *core.EntryRecord) error {
+	now := a.Now()
+	for _, peer := range now.NamedBy(e.Hash) {
+		a.judge[peer] = true
+	}
+	if len(now.CutsOf(e.Peer)) == 0 || e.Chain != core.ChainContent {
+		return nil
+	}
+	same, err := w.EntriesAt(a.space.Key, rec.Writer, rec.Chain, rec.Seq)
+	if err == nil && len(same) > 1 {
+		a.judge[e.Peer] = true
+	}
+	return err
+}
+
 // mayVouch notes whose entries to judge again because of a new one that does not
 // know why they are over.
 func (w *work) mayVouch(a *authority, e *log.Entry, authSet []core.Hash) error {
@@ -135,7 +167,7 @@ func (w *work) mayVouch(a *authority, e *log.Entry, authSet []core.Hash) error {
 			reasons = append(reasons, log.Over{Cut: c})
 		}
 		for _, o := range reasons {
-			knows, err := a.Knows(authSet, o, peer, log.CapWrite)
+			knows, err := a.Knows(authSet, o, peer, log.CapMember)
 			if err != nil {
 				return err
 			}
@@ -253,9 +285,16 @@ func (w *work) overOf(a *authority, peer core.PeerID, old map[int64]core.Verdict
 	}
 	var out []*judged
 	for _, writer := range writers {
-		from := firstOver(a.Now(), writer)
-		if seq, was := first[writer.Key]; was {
+		from, err := w.firstOver(a, writer)
+		if err != nil {
+			return nil, err
+		}
+		seq, was := first[writer.Key]
+		switch {
+		case was:
 			from = min(from, seq)
+		case from == noneOver:
+			continue
 		}
 		for after := int64(0); ; {
 			page, err := w.ContentOf(a.space.Key, writer.Key, from, after, judgePage)
@@ -284,23 +323,42 @@ func (w *work) overOf(a *authority, peer core.PeerID, old map[int64]core.Verdict
 	return out, nil
 }
 
+// noneOver is a seq that no entry has.
+const noneOver = log.MaxCounter + 1
+
 // firstOver returns a seq below which no entry of a writer is over: every cut that
 // there is leaves what came before it.
-func firstOver(now *log.State, writer core.WriterRecord) uint64 {
-	cuts := now.CutsOf(writer.Peer)
-	if now.HasIgnored() || len(cuts) != 1 {
-		return 1
+func (w *work) firstOver(a *authority, writer core.WriterRecord) (uint64, error) {
+	cuts := a.Now().CutsOf(writer.Peer)
+	switch {
+	case a.Now().HasIgnored():
+		return 1, nil
+	case len(cuts) == 0:
+		return noneOver, nil
 	}
-	from := uint64(1)
-	for _, h := range cuts[0].Heads {
-		if h.Incarnation == writer.Incarnation {
-			if from > 1 { // a fork
-				return 1
+	fork, err := w.FirstFork(a.space.Key, writer.Key, core.ChainContent)
+	if err != nil || fork > 0 {
+		return 1, err
+	}
+	from := uint64(noneOver)
+	for _, c := range cuts {
+		seen := uint64(0)
+		for _, h := range c.Heads {
+			if h.Incarnation != writer.Incarnation {
+				continue
 			}
-			from = h.Seq + 1
+			at, err := w.EntryHeader(a.space.Key, h.Hash)
+			if err != nil && !isNotFound(err) {
+				return 0, err
+			}
+			if err == nil && (at.Writer != writer.Key || at.Chain != core.ChainContent || at.Seq != h.Seq) {
+				continue // it names something else
+			}
+			seen = max(seen, h.Seq)
 		}
+		from = min(from, seen+1)
 	}
-	return from
+	return from, nil
 }
 
 // applyVerdicts writes down what became of entries, and makes anew what they are

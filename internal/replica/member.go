@@ -124,14 +124,24 @@ func (r *Replica) change(ctx context.Context, id core.SpaceID, needs log.Capabil
 	})
 }
 
-// judgesAll returns core.ErrTooNew while membership entries of a later version wait:
-// who cannot judge them must not act beside them.
+// judgesAll returns core.ErrTooNew while acts of owners wait that only a later version
+// can judge: who cannot judge them must not act beside them. What others may do by
+// themselves stops nobody.
 func (w *work) judgesAll(space *core.SpaceRecord) error {
 	waiting, err := w.Parked(space.Key, core.Hash{})
-	if err == nil && len(waiting) > 0 {
-		err = core.ErrTooNew
+	if err != nil {
+		return err
 	}
-	return err
+	for _, p := range waiting {
+		e, err := log.Decode(p.Entry)
+		if err != nil {
+			return fmt.Errorf("entry that waits: %w: %w", core.ErrCorrupt, err)
+		}
+		if e.Needs() == log.CapManage {
+			return core.ErrTooNew
+		}
+	}
+	return nil
 }
 
 func memberOf(now *log.State, peer core.PeerID) (log.Member, error) {

@@ -71,11 +71,15 @@ func (w *work) rebuild(space *core.SpaceRecord, h *head) error {
 	if err := w.remake(space, h); err != nil {
 		return err
 	}
-	w.touch(h)
 	reason := ReasonRebuilt
 	if h.Hidden && !wasHidden {
 		reason = ReasonDeleted
 	}
+	return w.tellRebuilt(space, h, reason)
+}
+
+func (w *work) tellRebuilt(space *core.SpaceRecord, h *head, reason string) error {
+	w.touch(h)
 	w.changed(events.DocumentChanged, space.ID, h.ID, reason)
 	return w.save(h)
 }
@@ -121,24 +125,37 @@ func (w *work) remakeLater(space *core.SpaceRecord, h *head) {
 	w.shelved[headKey{space.Key, h.ID}] = space
 }
 
-// touchesVoid reports whether an update builds upon void content, of which the
-// document's state may hold no trace: then that has to get its places.
-func (w *work) touchesVoid(h *head, u *yjs.Update) (bool, error) {
+// againstVoid compares an update with the void content of its document. touches says
+// that it builds upon some, of which the state may hold no trace: then that has to get
+// its places. clashes says that it holds other content at the same clocks, which would
+// be taken for had.
+func (w *work) againstVoid(h *head, u *yjs.Update) (touches, clashes bool, err error) {
 	if len(h.Epoch) == 0 {
-		return false, nil
+		return false, false, nil
 	}
 	if h.void == nil {
 		kept, void, err := w.opsOf(h)
 		if err != nil {
-			return false, err
+			return false, false, err
 		}
 		placed, err := yjs.Place(kept, void)
 		if err != nil {
-			return false, damaged("content", h, err)
+			return false, false, damaged("content", h, err)
 		}
 		h.void = placed.Void
 	}
-	return u.Touches(h.void), nil
+	touches = u.Touches(h.void)
+	if !u.Overlaps(h.void) {
+		return touches, false, nil
+	}
+	_, void, err := w.opsOf(h)
+	if err != nil {
+		return false, false, err
+	}
+	if clashes, err = u.Clashes(h.void, void); err != nil {
+		err = damaged("content", h, err)
+	}
+	return touches, clashes, err
 }
 
 // opsOf returns the updates of a document: those of kept entries with the tail, and

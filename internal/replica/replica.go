@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -177,8 +178,14 @@ func (w *work) finish() error {
 		if err != nil {
 			return err
 		}
+		epoch := h.Epoch
 		if err := w.remake(space, h); err != nil {
 			return err
+		}
+		if !h.Hidden && !bytes.Equal(epoch, h.Epoch) { // editors must know, and what waited may show now
+			if err := w.tellRebuilt(space, h, ReasonRebuilt); err != nil {
+				return err
+			}
 		}
 	}
 	if w.mintNext {

@@ -134,13 +134,17 @@ func (s *vouching) keep(rec *core.EntryRecord, reach map[int]*judged) error {
 		s.writers[rec.Writer] = writer
 	}
 	root := false
-	for branch, upTo := range reach {
+	for _, branch := range slices.Sorted(maps.Keys(reach)) {
+		upTo := reach[branch]
 		if s.settled[branch] == len(s.branches[branch]) || upTo.peer == writer.Peer {
 			continue
 		}
 		unknown, err := s.unknown(rec.Auth, upTo.peer)
-		if err != nil || len(unknown) == 0 {
+		if err != nil {
 			return err
+		}
+		if len(unknown) == 0 {
+			continue
 		}
 		if !root {
 			if root, err = s.isRoot(rec, writer); err != nil || !root {
@@ -180,7 +184,7 @@ func (s *vouching) unknown(auth int64, peer core.PeerID) ([]log.Over, error) {
 	}
 	list := []log.Over{}
 	for _, o := range reasons {
-		knows, err := s.a.Knows(heads, o, peer, log.CapWrite)
+		knows, err := s.a.Knows(heads, o, peer, log.CapMember) // what more it needs, vouchFor asks
 		if err != nil {
 			return nil, err
 		}
@@ -198,7 +202,10 @@ func (s *vouching) vouchFor(branch int, upTo uint64, by *core.EntryRecord, reaso
 	for i := s.settled[branch]; i < len(list) && list[i].rec.Seq <= upTo; i++ {
 		j := list[i]
 		if len(j.open) > 0 && !j.purged() {
-			left := slices.DeleteFunc(slices.Clone(j.open), func(o log.Over) bool { return slices.Contains(reasons, o) })
+			left, err := s.strike(j, by, reasons)
+			if err != nil {
+				return err
+			}
 			if len(left) < len(j.open) {
 				j.open, j.voucher = left, by.Key
 			}
@@ -208,4 +215,31 @@ func (s *vouching) vouchFor(branch int, upTo uint64, by *core.EntryRecord, reaso
 		}
 	}
 	return nil
+}
+
+// strike returns the reasons for which an entry is over that are not among some others.
+func (s *vouching) strike(j *judged, by *core.EntryRecord, reasons []log.Over) ([]log.Over, error) {
+	var left []log.Over
+	for _, o := range j.open {
+		struck := slices.Contains(reasons, o)
+		if struck && o.Cut == nil {
+			needs, err := j.needs()
+			if err != nil {
+				return nil, err
+			}
+			heads, err := s.w.AuthSet(by.Auth)
+			if err != nil {
+				return nil, err
+			}
+			knows, err := s.a.Knows(heads, o, j.peer, needs)
+			if err != nil {
+				return nil, err
+			}
+			struck = !knows
+		}
+		if !struck {
+			left = append(left, o)
+		}
+	}
+	return left, nil
 }

@@ -76,6 +76,9 @@ func (d *Doc) KeyedRuns() bool {
 // AddRange adds to ranges that are in order and merged.
 func AddRange(ranges []Range, r Range) []Range { return addRange(ranges, r) }
 
+// SubtractRanges returns what of ranges is not in others.
+func SubtractRanges(ranges, others []Range) []Range { return subtractRanges(ranges, others) }
+
 // Intersect returns what two lists of ranges have in common.
 func Intersect(a, b []Range) []Range { return intersect(a, b) }
 

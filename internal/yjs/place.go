@@ -1,6 +1,7 @@
 package yjs
 
 import (
+	"bytes"
 	"cmp"
 	"slices"
 	"sort"
@@ -181,29 +182,43 @@ func (u *Update) insert(client uint64, items []*item) {
 	u.sections[at].structs = all
 }
 
-// forget drops deletions of ranges that are gone.
+// forget drops deletions of ranges that are gone, which are in order.
 func (u *Update) forget(gone map[uint64][]Range) {
 	u.deletes.normalize()
 	left := &deleteSet{}
 	for _, c := range u.deletes.clients {
-		for _, r := range c.ranges {
-			for _, g := range gone[c.client] {
-				if g.end() <= r.Clock || g.Clock >= r.end() {
-					continue
-				}
-				if g.Clock > r.Clock {
-					left.add(c.client, Range{r.Clock, g.Clock - r.Clock})
-				}
-				if r.Len = 0; g.end() < r.end() {
-					r = Range{g.end(), r.end() - g.end()}
-				}
-			}
-			if r.Len > 0 {
-				left.add(c.client, r)
-			}
+		for _, r := range subtractRanges(c.ranges, gone[c.client]) {
+			left.add(c.client, r)
 		}
 	}
 	u.deletes = left
+}
+
+// subtractRanges returns what of ranges is not in others. Both are in order.
+func subtractRanges(ranges, others []Range) []Range {
+	var left []Range
+	for _, r := range ranges {
+		for len(others) > 0 && others[0].end() <= r.Clock {
+			others = others[1:]
+		}
+		for _, o := range others {
+			if o.Clock >= r.end() || r.Len == 0 {
+				break
+			}
+			if o.Clock > r.Clock {
+				left = append(left, Range{r.Clock, o.Clock - r.Clock})
+			}
+			if o.end() < r.end() {
+				r = Range{o.end(), r.end() - o.end()}
+			} else {
+				r.Len = 0
+			}
+		}
+		if r.Len > 0 {
+			left = append(left, r)
+		}
+	}
+	return left
 }
 
 // Touches reports whether the update builds upon content in the ranges, which are by
@@ -232,4 +247,95 @@ func (u *Update) Touches(ranges []ClientRange) bool {
 		}
 	}
 	return false
+}
+
+// Overlaps reports whether the update holds content in the ranges.
+func (u *Update) Overlaps(ranges []ClientRange) bool {
+	for _, r := range ranges {
+		if len(intersect(u.ranges(r.Client), []Range{r.Range})) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Clashes reports whether the update holds, in the ranges, other content than the void
+// updates there. Deleted content and GC are not other content: an editor may have
+// dropped what it deleted.
+func (u *Update) Clashes(ranges []ClientRange, void [][]byte) (bool, error) {
+	v, err := unionOf(void)
+	if err != nil {
+		return false, err
+	}
+	own, err := parseOwned(u.Encode()) // the update itself must stay whole
+	if err != nil {
+		return false, err
+	}
+	in := map[uint64][]Range{}
+	for _, r := range ranges {
+		in[r.Client] = addRange(in[r.Client], r.Range)
+	}
+	for client, ranges := range in {
+		held := own.solid(client, ranges)
+		if len(held) == 0 {
+			continue
+		}
+		a, b := own.only(client, held), v.only(client, held)
+		a.Coalesce()
+		b.Coalesce()
+		if !bytes.Equal(a.Encode(), b.Encode()) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// solid returns the ranges in which the update has content of a client that is neither
+// deleted nor GC.
+func (u *Update) solid(client uint64, in []Range) []Range {
+	var held []Range
+	for _, s := range u.sections {
+		if s.client != client {
+			continue
+		}
+		for _, it := range s.structs {
+			if it.content != nil && it.content.ref() != refDeleted {
+				held = addRange(held, Range{it.id.Clock, it.length})
+			}
+		}
+	}
+	return intersect(held, in)
+}
+
+// only returns an update with the content of a client in the ranges, cut out of this
+// one, which must not be used afterwards.
+func (u *Update) only(client uint64, ranges []Range) *Update {
+	out := &Update{deletes: &deleteSet{}}
+	for _, s := range u.sections {
+		if s.client != client {
+			continue
+		}
+		var structs []*item
+		for _, it := range s.structs {
+			if it.isSkip() {
+				continue
+			}
+			for _, r := range intersect(ranges, []Range{{it.id.Clock, it.length}}) {
+				if r.Clock > it.id.Clock {
+					it = it.splitOff(r.Clock - it.id.Clock)
+				}
+				if r.end() < it.end() {
+					rest := it.splitOff(r.end() - it.id.Clock)
+					structs = append(structs, it)
+					it = rest
+					continue
+				}
+				structs = append(structs, it)
+			}
+		}
+		if len(structs) > 0 {
+			out.sections = append(out.sections, section{client, structs})
+		}
+	}
+	return out
 }

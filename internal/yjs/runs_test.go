@@ -253,6 +253,7 @@ func TestRanges(t *testing.T) {
 		a, inA := draw()
 		b, inB := draw()
 		check("AddRange", a, func(i int) bool { return inA[i] })
+		check("SubtractRanges", yjs.SubtractRanges(a, b), func(i int) bool { return inA[i] && !inB[i] })
 		check("Intersect", yjs.Intersect(a, b), func(i int) bool { return inA[i] && inB[i] })
 	}
 }

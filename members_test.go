@@ -676,3 +676,136 @@ func mergedKeys(a, b map[string]string) map[string]string {
 	maps.Copy(all, b)
 	return all
 }
+
+func (m *team) remove(by, who string) {
+	m.t.Helper()
+	m.must("RemoveMember", m.dbs[by].Spaces().RemoveMember(m.ctx(), m.space, m.peer(who), soma.RemoveOptions{}))
+}
+
+func (m *team) promote(names ...string) {
+	m.t.Helper()
+	for _, name := range names {
+		m.must("SetRole", m.dbs["ann"].Spaces().SetRole(m.ctx(), m.space, m.peer(name), soma.RoleOwner))
+	}
+	m.sync()
+}
+
+// wantAgreement compares everybody with a machine that gets everything at once.
+func (m *team) wantAgreement() {
+	m.t.Helper()
+	m.sync()
+	m.open("new")
+	m.send("ann", "new")
+	want := m.dump("new")
+	for name := range m.dbs {
+		if got := m.dump(name); !maps.Equal(got, want) {
+			m.t.Errorf("%s has %v\nwant %v", name, got, want)
+		}
+	}
+}
+
+// Who vouched for the text of a removed member is removed as well.
+func TestAVoucherFalls(t *testing.T) {
+	m := newTeam(t, "bob", "cid", "dan", "own")
+	m.promote("own")
+	m.upsert("bob", "page", typed(2, 0, nil, "bob "))
+	m.send("bob", "cid")
+	m.upsert("cid", "page", typed(3, 0, &[2]uint64{2, 3}, "cid "))
+	m.remove("ann", "bob")
+	m.remove("own", "cid")
+	m.send("cid", "dan")
+	m.send("ann", "dan")
+	if got := m.text("dan", "page"); got != "bob cid " {
+		t.Errorf("text while cid vouches = %q", got)
+	}
+	m.send("own", "dan")
+	m.wantAgreement()
+	if got := m.text("dan", "page"); !strings.Contains(got, "not found") {
+		t.Errorf("text when nobody does = %q, want none", got)
+	}
+}
+
+// One entry vouches for some members, and knows why others are over.
+func TestAVoucherKnowsOfSome(t *testing.T) {
+	m := newTeam(t, "bob", "cid", "dan", "own")
+	m.promote("own")
+	m.upsert("bob", "b", typed(2, 0, nil, "bob"))
+	m.upsert("cid", "c", typed(3, 0, nil, "cid"))
+	m.remove("ann", "bob")
+	m.remove("own", "cid")
+	m.send("ann", "dan")
+	m.send("bob", "dan")
+	m.send("cid", "dan")
+	m.upsert("dan", "d", typed(4, 0, nil, "dan"))
+	m.send("own", "dan")
+	m.wantAgreement()
+	if got := m.text("ann", "c"); got != "cid" {
+		t.Errorf("text that dan vouches for = %q, want cid", got)
+	}
+}
+
+// A removal that is undone by another one, in the same archive as the content.
+func TestVerdictsDoNotDependOnBatches(t *testing.T) {
+	m := newTeam(t, "eve", "cid", "hub")
+	m.promote("eve", "cid")
+	m.open("bob")
+	m.must("AddMember", m.dbs["eve"].Spaces().AddMember(m.ctx(), m.space, soma.NewMember{Peer: m.peer("bob"), Role: soma.RoleEditor}))
+	m.send("eve", "bob")
+	m.upsert("bob", "page", typed(2, 0, nil, "bob"))
+	m.remove("cid", "eve")
+	m.remove("ann", "cid")
+	for _, from := range []string{"cid", "bob", "ann"} {
+		m.send(from, "hub")
+	}
+	m.wantAgreement()
+}
+
+// More people join at the same time than an entry can cite.
+func TestManyJoinAtOnce(t *testing.T) {
+	m := newTeam(t)
+	ticket := m.invite(soma.RoleEditor, soma.InviteOptions{Uses: 100})
+	m.open("early") // has nothing but the ticket
+	m.join("early", ticket)
+	m.open("hub")
+	m.send("ann", "hub")
+	const joiners = 66
+	for range joiners {
+		m.open("joiner")
+		m.send("ann", "joiner")
+		m.join("joiner", ticket)
+		m.send("joiner", "hub")
+		m.must("Close", m.dbs["joiner"].Close())
+		delete(m.dbs, "joiner")
+	}
+	m.send("hub", "early")
+	m.open("late")
+	m.send("hub", "late")
+	if space := m.join("late", ticket); space.Role != soma.RoleEditor {
+		t.Errorf("Join = %+v, want an editor", space)
+	}
+	m.wantAgreement()
+	members, err := m.dbs["ann"].Spaces().Members(m.ctx(), m.space)
+	if err != nil || len(members) != 1+joiners+2 {
+		t.Errorf("%d members, %v, want %d", len(members), err, 1+joiners+2)
+	}
+}
+
+// A removed member writes at the clocks of somebody else's editor: what that one types
+// is not taken for had.
+func TestVoidContentSwallowsNothing(t *testing.T) {
+	m := newTeam(t, "bob")
+	m.upsert("ann", "page", typed(1, 0, nil, "ann "))
+	m.sync()
+	m.remove("ann", "bob")
+	m.upsert("bob", "page", typed(1, 4, &[2]uint64{1, 3}, "0123456789"))
+	m.send("bob", "ann")
+	docs := m.dbs["ann"].Documents()
+	if _, err := docs.Upsert(m.ctx(), m.space, "page", typed(1, 4, &[2]uint64{1, 3}, "typed")); !errors.Is(err, soma.ErrStaleDocument) {
+		t.Errorf("Upsert = %v, want ErrStaleDocument", err)
+	}
+	m.upsert("ann", "page", typed(7, 0, &[2]uint64{1, 3}, "typed")) // under a new clientID, as the error says
+	if got := m.text("ann", "page"); got != "ann typed" {
+		t.Errorf("text = %q, want %q", got, "ann typed")
+	}
+	m.wantAgreement()
+}

@@ -1,6 +1,8 @@
 package log_test
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -277,4 +279,66 @@ func TestRemovalEndsInvites(t *testing.T) {
 		r.act("eve"+invite, at, r.redeem(invite, "eve"+invite)) // not knowing of it
 	}
 	r.want("ann owner")
+}
+
+// An entry that knows of all redemptions changes nothing, whatever it is otherwise.
+func TestRedemptionsStayAsTheyWere(t *testing.T) {
+	r := newRealm(t, "ann")
+	inv := []core.Hash{r.act("ann", nil, r.invite("i", log.RoleEditor, 1)).Hash}
+	x := r.act("ann", inv, log.MemberAck{Peer: r.peer("ann")})
+	p := r.act("pia", []core.Hash{x.Hash}, r.redeem("i", "pia"))
+	r.act("ann", []core.Hash{p.Hash}, log.MemberAck{Peer: r.peer("ann")}) // ann knows of pia
+	r.act("quo", inv, r.redeem("i", "quo"))                               // which is earlier by lamport
+	r.want("ann owner, pia editor")
+	r.act("ann", nil, log.MemberAck{Peer: r.peer("ann")}) // and of both
+	r.want("ann owner, pia editor")
+	r.act("ann", inv, log.MemberAck{Peer: r.peer("ann")})
+	r.want("ann owner, pia editor")
+}
+
+// Members whom a removed owner made up spend the invite that they come by.
+func TestInviteIsSpentByWhoBecomesAMember(t *testing.T) {
+	r := newRealm(t, "ann")
+	r.act("ann", nil, r.add("eve", log.RoleOwner))
+	base := []core.Hash{r.act("ann", nil, r.invite("i", log.RoleEditor, 1)).Hash}
+	r.act("ann", base, r.remove("eve"))
+	var add []log.Body
+	for i := range 5 {
+		add = append(add, r.add(fmt.Sprint("m", i), log.RoleCache))
+	}
+	e := []core.Hash{r.act("eve", base, add...).Hash}
+	for i := range 5 {
+		name := fmt.Sprint("m", i)
+		r.act(name, e, r.redeem("i", name))
+	}
+	if got := len(r.authority.Now().Members()); got != 2 {
+		t.Errorf("members = %s, want ann and one more", r.roles(r.authority.Now()))
+	}
+	r.want(r.roles(r.authority.Now()))
+}
+
+// Joiners who are added as well, and others, in many orders of arrival.
+func TestOrderOfArrivalOfJoiners(t *testing.T) {
+	for seed := range uint64(40) {
+		rnd := rand.New(rand.NewPCG(seed, 7))
+		r := newRealm(t, "ann")
+		r.act("ann", nil, r.add("bob", log.RoleOwner))
+		inv := []core.Hash{r.act("ann", nil, r.invite("i", log.RoleEditor, 100)).Hash}
+		for i := range 8 {
+			name := fmt.Sprint("p", i)
+			r.act(name, inv, r.redeem("i", name))
+		}
+		for owner, role := range map[string]log.Role{"ann": log.RoleViewer, "bob": log.RoleCache} {
+			prev := inv
+			for range 3 {
+				prev = []core.Hash{r.act(owner, prev, r.add(fmt.Sprint("p", rnd.IntN(8)), role)).Hash}
+			}
+		}
+		want := r.roles(r.authority.Now())
+		for range 10 {
+			if got := r.roles(r.shuffled(rnd).Now()); got != want {
+				t.Fatalf("seed %d: members = %s, want %s", seed, got, want)
+			}
+		}
+	}
 }

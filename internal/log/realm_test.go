@@ -2,6 +2,7 @@ package log_test
 
 import (
 	"crypto/ed25519"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -177,11 +178,25 @@ func (r *realm) want(want string) {
 // reversed.
 func (r *realm) again(reversed bool) *log.Authority {
 	r.t.Helper()
-	a := log.NewAuthority()
 	left := slices.DeleteFunc(slices.Clone(r.entries), func(e *log.Entry) bool { return e.Chain != core.ChainMembership })
 	if reversed {
 		slices.Reverse(left)
 	}
+	return r.inOrder(left)
+}
+
+// shuffled is again in a random order.
+func (r *realm) shuffled(rnd *rand.Rand) *log.Authority {
+	r.t.Helper()
+	left := slices.DeleteFunc(slices.Clone(r.entries), func(e *log.Entry) bool { return e.Chain != core.ChainMembership })
+	rnd.Shuffle(len(left), func(i, j int) { left[i], left[j] = left[j], left[i] })
+	return r.inOrder(left)
+}
+
+// inOrder adds entries to a new authority, each as soon as its past is there.
+func (r *realm) inOrder(left []*log.Entry) *log.Authority {
+	r.t.Helper()
+	a := log.NewAuthority()
 	for len(left) > 0 {
 		at := slices.IndexFunc(left, func(e *log.Entry) bool {
 			return !slices.ContainsFunc(r.sets[e.Hash], func(h core.Hash) bool { return !a.Has(h) })

@@ -110,6 +110,8 @@ func (a *author) forge(e *log.Entry, ops []byte, edit func(fields []any)) core.E
 	return a.signed(header, ops)
 }
 
+func (a *author) peer() core.PeerID { return peerOf(a.key) }
+
 func (a *author) signed(header, ops []byte) core.Entry {
 	return core.Entry{Header: header, Ops: ops, Sig: ed25519.Sign(a.key, append([]byte("soma-entry-v1\x00"), header...))}
 }

@@ -14,12 +14,11 @@ const ReasonMembers = "members"
 
 // authority is who may do what in a space, for the length of one job.
 type authority struct {
-	*log.Authority
+	*cachedAuthority
 	space  *core.SpaceRecord
 	before *log.State                 // at the start of the job
 	judge  map[core.PeerID]bool       // whose entries have to be judged again at its end
 	judged map[core.PeerID]*log.State // whose entries came, and by what they were judged
-	void   map[core.PeerID]bool       // whose entries are void, some of them; nil until asked for
 }
 
 // authority returns who may do what in a space. The entries that it follows from
@@ -31,15 +30,24 @@ func (w *work) authority(space *core.SpaceRecord) (*authority, error) {
 	cache := w.r.heads
 	whole := cache.authorities[space.Key]
 	if whole == nil {
-		whole = log.NewAuthority()
-		if err := readAuthority(w.Tx, space.Key, whole); err != nil {
+		whole = &cachedAuthority{Authority: log.NewAuthority()}
+		if err := readAuthority(w.Tx, space.Key, whole.Authority); err != nil {
 			return nil, err
+		}
+		if len(cache.authorities) >= MaxCachedAuthorities {
+			clear(cache.authorities)
 		}
 		cache.authorities[space.Key] = whole
 	}
 	n := whole.Len()
-	w.OnRollback(func() { whole.Truncate(n) })
-	a := &authority{Authority: whole, space: space, before: whole.Now(), judge: map[core.PeerID]bool{}, judged: map[core.PeerID]*log.State{}}
+	w.OnRollback(func() {
+		whole.Truncate(n)
+		whole.void = nil
+	})
+	a := &authority{
+		cachedAuthority: whole, space: space, before: whole.Now(),
+		judge: map[core.PeerID]bool{}, judged: map[core.PeerID]*log.State{},
+	}
 	if w.authorities == nil {
 		w.authorities = map[int64]*authority{}
 	}

@@ -47,8 +47,18 @@ type headCache struct {
 	clients int
 	spaces  map[core.SpaceID]*core.SpaceRecord
 
-	authorities map[int64]*log.Authority // by space key
+	authorities map[int64]*cachedAuthority // by space key
 }
+
+// cachedAuthority is who may do what in a space, and whose entries are void, some of
+// them, nil if that is not known.
+type cachedAuthority struct {
+	*log.Authority
+	void map[core.PeerID]bool
+}
+
+// MaxCachedAuthorities bounds the spaces whose membership entries are kept in memory.
+const MaxCachedAuthorities = 1024
 
 type headKey struct {
 	space int64
@@ -57,7 +67,7 @@ type headKey struct {
 
 func newHeadCache() *headCache {
 	return &headCache{
-		heads: map[headKey]*head{}, spaces: map[core.SpaceID]*core.SpaceRecord{}, authorities: map[int64]*log.Authority{},
+		heads: map[headKey]*head{}, spaces: map[core.SpaceID]*core.SpaceRecord{}, authorities: map[int64]*cachedAuthority{},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/log"
+	"github.com/soma-sdk/soma/internal/yjs"
 )
 
 // Rejection is an entry that its author made without knowing that they had lost the
@@ -148,8 +149,14 @@ func (w *work) adopt(space *core.SpaceRecord, e *log.Entry) error {
 			return err
 		}
 		heads[u.Doc] = h
-		if err := p.add(h, u.Update); err != nil {
-			return err
+		parts, err := yjs.Split(u.Update, maxPartBytes)
+		if err != nil {
+			return damaged("void content", h, err)
+		}
+		for _, part := range parts {
+			if err := p.add(h, part); err != nil {
+				return err
+			}
 		}
 	}
 	if err := p.flush(); err != nil {

@@ -1,0 +1,160 @@
+package replica_test
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/log"
+	"github.com/soma-sdk/soma/internal/replica"
+)
+
+// court is a space with an owner and an editor whose entries a test makes by hand.
+type court struct {
+	*site
+	space      core.SpaceID
+	head       core.Hash // the newest membership entry
+	lamport    uint64
+	owner, bob *author
+}
+
+func newCourt(t *testing.T) *court {
+	t.Helper()
+	s := openSite(t, siteOptions{noVerify: true})
+	c := &court{site: s, space: s.create("court")}
+	for i, role := range []log.Role{log.RoleOwner, log.RoleEditor} {
+		if err := s.AddMember(s.ctx(), c.space, peerOf(stranger(byte(i+1))), role, log.KindDevice); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, e := range s.decoded(c.space) {
+		if e.Chain == core.ChainMembership {
+			c.head, c.lamport = e.Hash, e.Lamport
+		}
+	}
+	c.owner, c.bob = newAuthor(t, stranger(1), c.space, 1), newAuthor(t, stranger(2), c.space, 2)
+	return c
+}
+
+func peerOf(key ed25519.PrivateKey) core.PeerID {
+	return core.PeerIDFromKey(key.Public().(ed25519.PublicKey))
+}
+
+// act makes an author's first membership entry.
+func (c *court) act(a *author, bodies ...log.Body) *log.Entry {
+	return a.sign(log.Header{
+		Space: a.genesis, Incarnation: a.incarnation, Chain: core.ChainMembership, Seq: 1,
+		Auth: []core.Hash{c.head}, Lamport: c.lamport + 1, WallMs: 1,
+	}, bodies...)
+}
+
+// content makes an author's next content entry, which knows of nothing else.
+func (c *court) content(a *author, doc string) *log.Entry {
+	h := a.header()
+	if h.Seq == 1 {
+		h.Auth, h.Lamport = []core.Hash{c.head}, c.lamport+1
+	}
+	a.last = a.sign(h, update(doc, insert(1, 0, "x")))
+	return a.last
+}
+
+// take hands entries over one by one.
+func (c *court) take(entries ...*log.Entry) {
+	c.t.Helper()
+	for _, e := range entries {
+		if o := c.accept(c.space, e.Raw)[0]; o.Status != replica.Accepted {
+			c.t.Fatalf("entry is %s: %v", o.Status, o.Err)
+		}
+	}
+}
+
+func (c *court) rejected() string {
+	c.t.Helper()
+	rejected, err := c.Rejected(c.ctx(), c.space)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	out := ""
+	for _, r := range rejected {
+		out += fmt.Sprint(r.Documents)
+	}
+	return out
+}
+
+// eachOrder calls fn with every order of entries.
+func eachOrder(entries []*log.Entry, fn func([]*log.Entry)) {
+	if len(entries) == 0 {
+		fn(nil)
+	}
+	for i, first := range entries {
+		rest := append(append([]*log.Entry{}, entries[:i]...), entries[i+1:]...)
+		eachOrder(rest, func(order []*log.Entry) { fn(append([]*log.Entry{first}, order...)) })
+	}
+}
+
+// wantVerdicts judges entries in all orders of arrival.
+func wantVerdicts(t *testing.T, want string, make func(c *court) []*log.Entry) {
+	t.Helper()
+	n := 0
+	eachOrder(make(newCourt(t)), func([]*log.Entry) { n++ })
+	for i := range n {
+		c := newCourt(t)
+		at := 0
+		eachOrder(make(c), func(order []*log.Entry) {
+			if at == i {
+				c.take(order...)
+			}
+			at++
+		})
+		if got := c.rejected(); got != want {
+			t.Errorf("order %d: rejected in %s, want %s", i, got, want)
+		}
+	}
+}
+
+// A cut that names one branch of a fork: the other one is over, whichever comes first.
+func TestCutsOfForks(t *testing.T) {
+	wantVerdicts(t, "[two]", func(c *court) []*log.Entry {
+		again := newAuthor(t, stranger(2), c.space, 2) // the same writer
+		one, two := c.content(c.bob, "one"), c.content(again, "two")
+		cut := []log.CutHead{{Incarnation: c.bob.incarnation, Seq: 1, Hash: one.Hash}}
+		return []*log.Entry{one, two, c.act(c.owner, log.MemberRemove{Peer: c.bob.peer(), Cut: cut})}
+	})
+}
+
+// A cut that names an entry of somebody else, or of another seq, cuts at zero once that
+// is here.
+func TestOddCuts(t *testing.T) {
+	wantVerdicts(t, "[doc]", func(c *court) []*log.Entry {
+		foreign, own := c.content(c.owner, "other"), c.content(c.bob, "doc")
+		cut := []log.CutHead{{Incarnation: c.bob.incarnation, Seq: 100, Hash: foreign.Hash}}
+		return []*log.Entry{foreign, own, c.act(c.owner, log.MemberRemove{Peer: c.bob.peer(), Cut: cut})}
+	})
+	wantVerdicts(t, "[doc]", func(c *court) []*log.Entry {
+		own := c.content(c.bob, "doc")
+		cut := []log.CutHead{{Incarnation: c.bob.incarnation, Seq: 100, Hash: own.Hash}}
+		return []*log.Entry{own, c.act(c.owner, log.MemberRemove{Peer: c.bob.peer(), Cut: cut})}
+	})
+}
+
+// Unknown acts stop owners only if they are acts of owners.
+func TestUnknownActsOfOthersStopNobody(t *testing.T) {
+	add := func(c *court) error {
+		return c.AddMember(c.ctx(), c.space, peerOf(stranger(9)), log.RoleViewer, log.KindDevice)
+	}
+	c := newCourt(t)
+	for _, op := range []log.OpNumber{7, 63} {
+		c.accept(c.space, c.act(newAuthor(t, stranger(7), c.space, 1), log.UnknownOp{Op: op, Raw: []byte{0x80}}).Raw)
+		c.accept(c.space, c.act(newAuthor(t, stranger(2), c.space, byte(op)), log.UnknownOp{Op: op, Raw: []byte{0x80}}).Raw)
+	}
+	if err := add(c); err != nil {
+		t.Errorf("AddMember beside unknown acts of others = %v", err)
+	}
+	c = newCourt(t)
+	c.accept(c.space, c.act(c.owner, log.UnknownOp{Op: 7, Raw: []byte{0x80}}).Raw)
+	if err := add(c); !errors.Is(err, core.ErrTooNew) {
+		t.Errorf("AddMember beside an unknown act of an owner = %v, want ErrTooNew", err)
+	}
+}

@@ -20,7 +20,6 @@ type State struct {
 	ignored map[int]bool
 	byPeer  map[core.PeerID][]*Cut      // made when it is asked for
 	byHead  map[core.Hash][]core.PeerID // the same
-	place   []int                       // of nodes in the order of replay; those beyond its end come in order
 }
 
 // Member is a member of a space.

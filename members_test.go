@@ -24,13 +24,15 @@ type team struct {
 	t     *testing.T
 	space soma.SpaceID
 	dbs   map[string]*soma.DB
+	dirs  map[string]string
 }
 
 // newTeam has ann found a space, and the others join by tickets for editors.
 func newTeam(t *testing.T, others ...string) *team {
 	t.Helper()
 	const founder = "ann"
-	m := &team{t: t, dbs: map[string]*soma.DB{founder: somatest.Open(t)}}
+	m := &team{t: t, dbs: map[string]*soma.DB{}, dirs: map[string]string{}}
+	m.open(founder)
 	space, err := m.dbs[founder].Spaces().Create(t.Context(), soma.NewSpace{Name: "Team"})
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +49,17 @@ func newTeam(t *testing.T, others ...string) *team {
 	return m
 }
 
-func (m *team) open(name string) { m.dbs[name] = somatest.Open(m.t) }
+func (m *team) open(name string) {
+	m.dirs[name] = m.t.TempDir()
+	m.dbs[name] = somatest.OpenDir(m.t, m.dirs[name])
+}
+
+// reopen closes somebody's database and opens it again.
+func (m *team) reopen(name string) {
+	m.t.Helper()
+	m.must("Close", m.dbs[name].Close())
+	m.dbs[name] = somatest.OpenDir(m.t, m.dirs[name])
+}
 
 func (m *team) ctx() context.Context         { return m.t.Context() }
 func (m *team) peer(name string) soma.PeerID { return m.dbs[name].PeerID() }
@@ -558,7 +570,7 @@ func (m *team) act(r *rand.Rand, names []string, clocks map[string]uint64) {
 	doc := fmt.Sprint("doc-", r.IntN(3))
 	role := []soma.Role{soma.RoleOwner, soma.RoleOwner, soma.RoleEditor, soma.RoleEditor, soma.RoleViewer}[r.IntN(5)]
 	var err error
-	switch n := r.IntN(20); {
+	switch n := r.IntN(22); {
 	case n < 9: // type behind somebody's last unit that is known here, or at the start
 		client := uint64(10 + slices.Index(names, name))
 		var after *[2]uint64
@@ -600,6 +612,8 @@ func (m *team) act(r *rand.Rand, names []string, clocks map[string]uint64) {
 		if rejected, err = db.Spaces().Rejected(m.ctx(), m.space); err == nil && len(rejected) > 0 {
 			err = db.Spaces().Adopt(m.ctx(), m.space, rejected[r.IntN(len(rejected))].Entry)
 		}
+	case n == 19 && r.IntN(3) == 0:
+		m.reopen(name)
 	default:
 		m.send(name, names[r.IntN(len(names))])
 	}
@@ -658,6 +672,7 @@ func TestTeamsConverge(t *testing.T) {
 			m.sync()
 			m.open("new")
 			m.send("ann", "new")
+			m.reopen("bob")
 			want := m.dump("ann")
 			for name := range m.dbs {
 				got := m.dump(name)

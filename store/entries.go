@@ -31,9 +31,18 @@ func (v *view) EntryByKey(key int64) (core.EntryRecord, error) {
 
 // EntriesAfter implements core.View.
 func (v *view) EntriesAfter(space, after int64, maxBytes int) ([]core.EntryRecord, error) {
+	return v.entriesAfter("WHERE space = ?+0 AND id > ? ORDER BY id", space, after, maxBytes)
+}
+
+// MembershipAfter implements core.View.
+func (v *view) MembershipAfter(space, after int64, maxBytes int) ([]core.EntryRecord, error) {
+	return v.entriesAfter("WHERE space = ? AND chain = 0 AND id > ? ORDER BY id", space, after, maxBytes)
+}
+
+func (v *view) entriesAfter(where string, space, after int64, maxBytes int) ([]core.EntryRecord, error) {
 	var recs []core.EntryRecord
 	size := 0
-	err := v.c.each(entryColumns+"WHERE space = ?+0 AND id > ? ORDER BY id", []any{space, after}, func(r *row) bool {
+	err := v.c.each(entryColumns+where, []any{space, after}, func(r *row) bool {
 		rec := entryOf(r, true)
 		recs = append(recs, rec)
 		size += rec.Entry.Size()
@@ -41,22 +50,6 @@ func (v *view) EntriesAfter(space, after int64, maxBytes int) ([]core.EntryRecor
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list entries after %d: %w", after, err)
-	}
-	return recs, nil
-}
-
-// MembershipAfter implements core.View.
-func (v *view) MembershipAfter(space, after int64, maxBytes int) ([]core.EntryRecord, error) {
-	var recs []core.EntryRecord
-	size := 0
-	err := v.c.each(entryColumns+"WHERE space = ? AND chain = 0 AND id > ? ORDER BY id", []any{space, after}, func(r *row) bool {
-		rec := entryOf(r, true)
-		recs = append(recs, rec)
-		size += rec.Entry.Size()
-		return size <= maxBytes
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list membership entries after %d: %w", after, err)
 	}
 	return recs, nil
 }

@@ -30,16 +30,10 @@ func (w *work) rebuildFrom(space *core.SpaceRecord, entries []core.EntryRecord) 
 		if err != nil {
 			return fmt.Errorf("entry %s: %w: %w", rec.Hash, core.ErrCorrupt, err)
 		}
-		for _, op := range e.Ops {
-			switch b := op.Body.(type) {
-			case log.DocUpdate:
-				docs[b.Doc] = true
-			case log.DocDelete:
-				docs[b.Doc] = true
-			case log.SpaceMeta:
-				renamed = true
-			}
+		for _, doc := range documentsOf(e) {
+			docs[doc] = true
 		}
+		renamed = renamed || slices.ContainsFunc(e.Ops, func(op log.Op) bool { return op.Body.Number() == log.OpSpaceMeta })
 	}
 	for _, id := range sortedKeys(docs) {
 		h, err := w.head(space.Key, id)

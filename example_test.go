@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/soma-sdk/soma"
 )
@@ -108,4 +109,56 @@ func copySpace(ctx context.Context, from, to string) error {
 		fmt.Printf("%s, role %v: %s\n", space.Name, space.Role, text)
 	}
 	return nil
+}
+
+// Somebody joins a space by a ticket. Here it travels as a file; the ticket may come
+// before it or after it.
+func ExampleSpaces_Join() {
+	root, err := os.MkdirTemp("", "soma")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(root)
+	ann, err := soma.Open(filepath.Join(root, "ann"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer ann.Close()
+	bob, err := soma.Open(filepath.Join(root, "bob"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer bob.Close()
+
+	ctx := context.Background()
+	space, err := ann.Spaces().Create(ctx, soma.NewSpace{Name: "Notes"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ticket, err := ann.Spaces().Invite(ctx, space.ID, soma.RoleEditor, soma.InviteOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var archive bytes.Buffer
+	if err := ann.Spaces().Export(ctx, space.ID, &archive); err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := bob.Spaces().Import(ctx, &archive); err != nil {
+		fmt.Println(err)
+		return
+	}
+	space, err = bob.Spaces().Join(ctx, ticket)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(space.Role, "of", space.Name)
+	// Output:
+	// editor of Notes
 }

@@ -102,7 +102,8 @@ func writeOptionsOf(opts []WriteOption) (writeOptions, error) {
 //
 // Errors: ErrInvalidUpdate, ErrTooLarge (MaxUpdateBytes, or one value that does not
 // fit into an entry), ErrNotFound for an unknown space, ErrForbidden for who may not
-// write, ErrStaleDocument (WithEpoch), ErrInvalidID, ErrInvalidOption.
+// write, ErrStaleDocument for another epoch than that of WithEpoch, and for content at
+// clocks of its client that void content has, ErrInvalidID, ErrInvalidOption.
 func (d Documents) Upsert(ctx context.Context, space SpaceID, id DocumentID, update []byte, opts ...WriteOption) (Revision, error) {
 	o, err := d.beginWrite(space, id, opts)
 	if err != nil {

@@ -34,8 +34,8 @@ var (
 	// ErrForbidden says that the local member may not do this in the space. Nothing
 	// was stored.
 	ErrForbidden = core.ErrForbidden
-	// ErrStaleDocument says that a document was rebuilt since the writer has seen it
-	// (WithEpoch): content was taken out. Load it afresh, under a new Yjs clientID.
+	// ErrStaleDocument says that a document was rebuilt since the writer has seen it:
+	// content was taken out. Load it afresh, under a new Yjs clientID.
 	ErrStaleDocument = core.ErrStaleDocument
 	// ErrTooNew says that a space holds acts on its members that only a newer version
 	// of this library can judge. Until it is updated, it makes none beside them.

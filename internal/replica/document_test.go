@@ -388,6 +388,33 @@ func TestCompaction(t *testing.T) {
 	}
 }
 
+// A document that was written right before the directory was closed is compacted after
+// its first read in the next process: no read after that depends on its history.
+func TestReadsAfterReopening(t *testing.T) {
+	s := openSite(t, siteOptions{})
+	space := s.create("space")
+	w := newAuthor(t, s.id.Key(), space, 1)
+	for n := range uint64(20) {
+		s.wantStatus(space, replica.Accepted, w.write(nil, update("doc", insert(1, 1000*n, strings.Repeat("x", 1000)))).Raw)
+	}
+	s.close()
+	s.clock.advance(time.Millisecond)
+	s = s.reopen()
+	for try := 0; ; try++ {
+		if _, err := s.Get(s.ctx(), space, "doc"); err != nil {
+			t.Fatal(err)
+		}
+		d := s.record(space, "doc")
+		if d.ThroughN == d.LastN {
+			break
+		}
+		if try == 1000 {
+			t.Fatalf("after %d reads the snapshot covers %d of %d ops", try, d.ThroughN, d.LastN)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // TestCompactionBesideWrites compacts at every write, several times at once.
 func TestCompactionBesideWrites(t *testing.T) {
 	s := openSite(t, siteOptions{})

@@ -56,6 +56,7 @@ type Replica struct {
 	now    func() time.Time
 	timing Timing
 	relax  bool
+	opened int64 // in ms, when all that came before was in the log
 
 	sealer    *sealer
 	compactor *compactor
@@ -94,6 +95,7 @@ func Open(ctx context.Context, c Config) (*Replica, error) {
 		stop()
 		return nil, errors.Join(fmt.Errorf("seal the tail of the last run: %w", err), self.state.Close())
 	}
+	r.opened = r.now().UnixMilli()
 	r.done.Go(func() { r.sealer.run(background) })
 	r.done.Go(func() { r.compactor.run(background) })
 	return r, nil

@@ -63,9 +63,10 @@ func (r *Replica) read(ctx context.Context, space core.SpaceID, doc core.Documen
 }
 
 // worthCompacting reports whether the next read should find a document compacted:
-// it has paused, or the process that should have compacted it ended before.
+// it has paused, nobody wrote to it since the directory was opened, or the process that
+// should have compacted it ended before.
 func (r *Replica) worthCompacting(s *stored) bool {
-	paused := r.now().UnixMilli()-s.LoggedAtMs >= r.timing.Quiet.Milliseconds()
+	paused := s.LoggedAtMs < r.opened || r.now().UnixMilli()-s.LoggedAtMs >= r.timing.Quiet.Milliseconds()
 	return needsCompaction(&s.DocRecord) || (paused && s.LastN > s.ThroughN && s.OpBytes+s.SnapBytes >= worthCompactBytes)
 }
 

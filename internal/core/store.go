@@ -89,7 +89,7 @@ type View interface {
 	Invites(space int64) ([]InviteRecord, error)
 	// Verdicts returns the entries of a space that are over, in order of entry.
 	Verdicts(space int64) ([]VerdictRecord, error)
-	// Joining returns what Redeem keeps for a space that is not there yet, or nil.
+	// Joining returns what SetJoining keeps of a ticket for a space, or nil.
 	Joining(space SpaceID) ([]byte, error)
 
 	// Parked returns the entries that wait for missing, in order of arrival.

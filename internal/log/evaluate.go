@@ -224,7 +224,7 @@ func (ev *evaluation) replay(taken map[int]bool) (*State, []int) {
 }
 
 func (ev *evaluation) replayWithout(taken, spent map[int]bool) (s *State, lacking []int) {
-	s = &State{g: ev.g, of: ev.of}
+	s = &State{g: ev.g}
 	for _, i := range ev.acts {
 		a := &ev.g.acts[i]
 		switch {
@@ -308,23 +308,4 @@ func (ev *evaluation) drop(lacking []int) {
 			return
 		}
 	}
-}
-
-// meet returns the intersection of two regions.
-func (r region) meet(o region) region {
-	end := min(r.end, o.end)
-	all := slices.Concat(r.gaps, o.gaps)
-	slices.SortFunc(all, func(a, b span) int { return cmp.Compare(a.first, b.first) })
-	out := region{end: end}
-	for _, g := range all {
-		if g.first >= end {
-			break
-		}
-		if n := len(out.gaps); n > 0 && g.first <= out.gaps[n-1].end {
-			out.gaps[n-1].end = max(out.gaps[n-1].end, g.end)
-		} else {
-			out.gaps = append(out.gaps, g)
-		}
-	}
-	return out
 }

@@ -1,6 +1,7 @@
 package log
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sort"
@@ -104,6 +105,25 @@ func (r region) join(o region) region {
 			i++
 		} else {
 			k++
+		}
+	}
+	return out
+}
+
+// meet returns the intersection of two regions.
+func (r region) meet(o region) region {
+	end := min(r.end, o.end)
+	all := slices.Concat(r.gaps, o.gaps)
+	slices.SortFunc(all, func(a, b span) int { return cmp.Compare(a.first, b.first) })
+	out := region{end: end}
+	for _, g := range all {
+		if g.first >= end {
+			break
+		}
+		if n := len(out.gaps); n > 0 && g.first <= out.gaps[n-1].end {
+			out.gaps[n-1].end = max(out.gaps[n-1].end, g.end)
+		} else {
+			out.gaps = append(out.gaps, g)
 		}
 	}
 	return out

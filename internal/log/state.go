@@ -12,7 +12,6 @@ import (
 // goroutine of the Authority that it is of.
 type State struct {
 	g       *graph
-	of      region
 	members layered[Member]
 	invites layered[Invite]
 	owners  int
@@ -258,7 +257,7 @@ func (s *State) ignore(i int) {
 // own acts have the standing that they were admitted with.
 func (s *State) extended(n int) *State {
 	next := &State{
-		g: s.g, of: s.g.upTo(n), owners: s.owners,
+		g: s.g, owners: s.owners,
 		members: s.members.over(), invites: s.invites.over(), cuts: slices.Clip(s.cuts), ignored: s.ignored,
 	}
 	for i := s.g.nodes[n].first; i < s.g.nodes[n].end; i++ {

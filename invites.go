@@ -3,7 +3,6 @@ package soma
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/soma-sdk/soma/internal/core"
@@ -142,7 +141,7 @@ func AsKind(kind Kind) JoinOption { return func(k *Kind) { *k = kind } }
 // Errors: ErrInvalidTicket, ErrTicketExpired, ErrForbidden for an invite that was
 // revoked or is used up, ErrInvalidOption, ErrTooNew.
 func (s Spaces) Join(ctx context.Context, text string, opts ...JoinOption) (Space, error) {
-	t, err := ticket.Parse(strings.TrimSpace(text))
+	t, err := ticket.Parse(text)
 	if err != nil {
 		return Space{}, fmt.Errorf("join: %w", err)
 	}

@@ -230,7 +230,7 @@ func (w *work) takeOne(space *core.SpaceRecord, a *arrival) (Outcome, error) {
 		}
 	}
 	if a.entry.Chain == core.ChainMembership { // finish draws the conclusions from all of them
-		return outcome, w.named(space, a.entry, rec)
+		return outcome, w.noteCuts(space, a.entry, rec)
 	}
 	if err := w.judgeNew(space, a.entry, rec); err != nil {
 		return outcome, err

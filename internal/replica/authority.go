@@ -2,7 +2,7 @@ package replica
 
 import (
 	"fmt"
-	"maps"
+	"slices"
 
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/events"
@@ -109,12 +109,6 @@ func (w *work) settleMembers(a *authority) error {
 	}
 	peers := a.judge
 	a.judge = map[core.PeerID]bool{}
-	// Whoever vouched for others may be over now, or no more.
-	over, err := w.overPeers(a)
-	if err != nil {
-		return err
-	}
-	maps.Copy(peers, over)
 	return w.judgeAgain(a, peers)
 }
 
@@ -137,16 +131,9 @@ func inviteRecords(s *log.State) []core.InviteRecord {
 }
 
 func sameMembers(a, b *log.State) bool {
-	x, y := a.Members(), b.Members()
-	if len(x) != len(y) {
-		return false
-	}
-	for i := range x {
-		if x[i].Peer != y[i].Peer || x[i].Role != y[i].Role || x[i].Kind != y[i].Kind {
-			return false
-		}
-	}
-	return true
+	return slices.EqualFunc(a.Members(), b.Members(), func(x, y log.Member) bool {
+		return x.Peer == y.Peer && x.Role == y.Role && x.Kind == y.Kind
+	})
 }
 
 // permitted returns a space in which the local member has a capability:

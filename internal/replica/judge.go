@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/soma-sdk/soma/internal/core"
@@ -23,11 +24,7 @@ func (w *work) writing(space int64, rec *core.EntryRecord, peer core.PeerID, wri
 			if needs != nil {
 				return *needs, nil
 			}
-			whole, err := w.Entry(space, rec.Hash)
-			if err != nil {
-				return 0, err
-			}
-			e, err := log.Decode(whole.Entry)
+			e, err := entryByHash(w.Tx, space, rec.Hash)
 			if err != nil {
 				return 0, err
 			}
@@ -96,7 +93,7 @@ func (w *work) judgeNew(space *core.SpaceRecord, e *log.Entry, rec *core.EntryRe
 	}
 	// More may follow in this job that changes the state, or what cuts mean.
 	a.judged[e.Peer] = now
-	if err := w.noteCuts(a, e, rec); err != nil {
+	if err := w.noteCuts(space, e, rec); err != nil {
 		return err
 	}
 	needs := e.Needs()
@@ -124,19 +121,14 @@ func (w *work) judgeNew(space *core.SpaceRecord, e *log.Entry, rec *core.EntryRe
 	return w.mayVouch(a, e, wr.AuthSet)
 }
 
-// named is noteCuts for a membership entry, which an odd cut may name.
-func (w *work) named(space *core.SpaceRecord, e *log.Entry, rec *core.EntryRecord) error {
+// noteCuts notes whose entries to judge again because of what a new entry says of
+// cuts: it may be the end of a chain that one names and that was not here, or show
+// that the chain of a writer forks, so that a seq does not say which branch is meant.
+func (w *work) noteCuts(space *core.SpaceRecord, e *log.Entry, rec *core.EntryRecord) error {
 	a, err := w.authority(space)
 	if err != nil {
 		return err
 	}
-	return w.noteCuts(a, e, rec)
-}
-
-// noteCuts notes whose entries to judge again because of what a new entry says of
-// cuts: it may be the end of a chain that one names and that was not here, or show
-// that the chain of a writer forks, so that a seq does not say which branch is meant.
-func (w *work) noteCuts(a *authority, e *log.Entry, rec *core.EntryRecord) error {
 	now := a.Now()
 	for _, peer := range now.NamedBy(e.Hash) {
 		a.judge[peer] = true
@@ -144,7 +136,7 @@ func (w *work) noteCuts(a *authority, e *log.Entry, rec *core.EntryRecord) error
 	if len(now.CutsOf(e.Peer)) == 0 || e.Chain != core.ChainContent {
 		return nil
 	}
-	same, err := w.EntriesAt(a.space.Key, rec.Writer, rec.Chain, rec.Seq)
+	same, err := w.EntriesAt(space.Key, rec.Writer, rec.Chain, rec.Seq)
 	if err == nil && len(same) > 1 {
 		a.judge[e.Peer] = true
 	}
@@ -162,66 +154,85 @@ func (w *work) mayVouch(a *authority, e *log.Entry, authSet []core.Hash) error {
 		if peer == e.Peer || a.judge[peer] {
 			continue
 		}
-		reasons := []log.Over{{}}
-		for _, c := range a.Now().CutsOf(peer) {
-			reasons = append(reasons, log.Over{Cut: c})
+		unknown, err := a.unknown(authSet, peer)
+		if err != nil {
+			return err
 		}
-		for _, o := range reasons {
-			knows, err := a.Knows(authSet, o, peer, log.CapMember)
-			if err != nil {
-				return err
-			}
-			if !knows {
-				a.judge[peer] = true
-			}
+		if len(unknown) > 0 {
+			a.judge[peer] = true
 		}
 	}
 	return nil
 }
 
-// voidPeers returns the authors of void entries.
-func (w *work) voidPeers(a *authority) (map[core.PeerID]bool, error) {
-	if a.void == nil {
-		void, err := w.peersOf(a, func(v core.VerdictRecord) bool { return v.Voucher == 0 })
+// unknown returns the reasons for which entries of a peer may be over that a membership
+// past does not hold. That the peer was no member at all is one; whether they had what
+// an entry needs beyond that is for vouching to ask.
+func (a *authority) unknown(authSet []core.Hash, peer core.PeerID) ([]log.Over, error) {
+	reasons := []log.Over{{}}
+	for _, c := range a.Now().CutsOf(peer) {
+		reasons = append(reasons, log.Over{Cut: c})
+	}
+	var unknown []log.Over
+	for _, o := range reasons {
+		knows, err := a.Knows(authSet, o, peer, log.CapMember)
 		if err != nil {
 			return nil, err
 		}
-		a.void = void
+		if !knows {
+			unknown = append(unknown, o)
+		}
 	}
-	return a.void, nil
+	return unknown, nil
 }
 
-// overPeers returns the authors of entries that are over, kept or not.
-func (w *work) overPeers(a *authority) (map[core.PeerID]bool, error) {
-	return w.peersOf(a, func(core.VerdictRecord) bool { return true })
-}
-
-// peersOf returns the authors of entries with some verdicts.
-func (w *work) peersOf(a *authority, which func(core.VerdictRecord) bool) (map[core.PeerID]bool, error) {
+// voidPeers returns the authors of void entries.
+func (w *work) voidPeers(a *authority) (map[core.PeerID]bool, error) {
+	if a.void != nil {
+		return a.void, nil
+	}
 	verdicts, err := w.Verdicts(a.space.Key)
 	if err != nil {
 		return nil, err
 	}
-	peers, writers := map[core.PeerID]bool{}, map[int64]bool{}
+	writers := map[int64]uint64{}
 	for _, v := range verdicts {
-		if !which(v) {
-			continue
+		if v.Voucher == 0 {
+			if err := w.noteFirst(writers, v.Entry); err != nil {
+				return nil, err
+			}
 		}
-		rec, err := w.EntryByKey(v.Entry)
+	}
+	void := map[core.PeerID]bool{}
+	if err := w.addPeers(void, writers); err != nil {
+		return nil, err
+	}
+	a.void = void
+	return void, nil
+}
+
+// noteFirst notes the writer of an entry, with the lowest seq of those noted.
+func (w *work) noteFirst(first map[int64]uint64, entry int64) error {
+	rec, err := w.EntryByKey(entry)
+	if err != nil {
+		return err
+	}
+	if seq, known := first[rec.Writer]; !known || rec.Seq < seq {
+		first[rec.Writer] = rec.Seq
+	}
+	return nil
+}
+
+// addPeers adds the peers of writers.
+func (w *work) addPeers(peers map[core.PeerID]bool, writers map[int64]uint64) error {
+	for key := range writers {
+		writer, err := w.Writer(key)
 		if err != nil {
-			return nil, err
-		}
-		if writers[rec.Writer] {
-			continue
-		}
-		writers[rec.Writer] = true
-		writer, err := w.Writer(rec.Writer)
-		if err != nil {
-			return nil, err
+			return err
 		}
 		peers[writer.Peer] = true
 	}
-	return peers, nil
+	return nil
 }
 
 // judged is a content entry that is over, or was.
@@ -235,7 +246,9 @@ type judged struct {
 	voucher int64
 }
 
-// judgeAgain judges all entries of some members, and applies what that changes.
+// judgeAgain judges all entries of some members, and those that are over already: who
+// vouched for these may be over now, or no more. It applies what that changes, and adds
+// to peers.
 func (w *work) judgeAgain(a *authority, peers map[core.PeerID]bool) error {
 	verdicts, err := w.Verdicts(a.space.Key)
 	if err != nil {
@@ -246,21 +259,15 @@ func (w *work) judgeAgain(a *authority, peers map[core.PeerID]bool) error {
 	first := map[int64]uint64{} // by writer: the lowest seq that was over
 	for _, v := range verdicts {
 		old[v.Entry] = v
-		rec, err := w.EntryByKey(v.Entry)
-		if err != nil {
+		if err := w.noteFirst(first, v.Entry); err != nil {
 			return err
 		}
-		if seq, known := first[rec.Writer]; !known || rec.Seq < seq {
-			first[rec.Writer] = rec.Seq
-		}
+	}
+	if err := w.addPeers(peers, first); err != nil {
+		return err
 	}
 	var all []*judged
-	sorted := make([]core.PeerID, 0, len(peers))
-	for p := range peers {
-		sorted = append(sorted, p)
-	}
-	slices.SortFunc(sorted, core.PeerID.Compare)
-	for _, peer := range sorted {
+	for _, peer := range slices.SortedFunc(maps.Keys(peers), core.PeerID.Compare) {
 		some, err := w.overOf(a, peer, old, first)
 		if err != nil {
 			return err

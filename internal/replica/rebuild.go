@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/soma-sdk/soma/internal/core"
@@ -22,20 +23,16 @@ func (w *work) rebuildFrom(space *core.SpaceRecord, entries []core.EntryRecord) 
 	docs := map[core.DocumentID]bool{}
 	renamed := false
 	for _, rec := range entries {
-		whole, err := w.Entry(space.Key, rec.Hash)
+		e, err := entryByHash(w.Tx, space.Key, rec.Hash)
 		if err != nil {
 			return err
-		}
-		e, err := log.Decode(whole.Entry)
-		if err != nil {
-			return fmt.Errorf("entry %s: %w: %w", rec.Hash, core.ErrCorrupt, err)
 		}
 		for _, doc := range documentsOf(e) {
 			docs[doc] = true
 		}
 		renamed = renamed || slices.ContainsFunc(e.Ops, func(op log.Op) bool { return op.Body.Number() == log.OpSpaceMeta })
 	}
-	for _, id := range sortedKeys(docs) {
+	for _, id := range slices.Sorted(maps.Keys(docs)) {
 		h, err := w.head(space.Key, id)
 		if err != nil {
 			return err
@@ -48,15 +45,6 @@ func (w *work) rebuildFrom(space *core.SpaceRecord, entries []core.EntryRecord) 
 		return w.refoldName(space)
 	}
 	return nil
-}
-
-func sortedKeys[K ~string](m map[K]bool) []K {
-	keys := make([]K, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // rebuild makes a document anew after what became of its entries changed.
@@ -227,15 +215,7 @@ func (w *work) isHidden(space *core.SpaceRecord, h *head, any bool) (bool, error
 		return false, err
 	}
 	for _, key := range deletes {
-		rec, err := w.EntryByKey(key)
-		if err != nil {
-			return false, err
-		}
-		whole, err := w.Entry(space.Key, rec.Hash)
-		if err != nil {
-			return false, err
-		}
-		e, err := log.Decode(whole.Entry)
+		e, err := entryByKey(w.Tx, space.Key, key)
 		if err != nil {
 			return false, err
 		}

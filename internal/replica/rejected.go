@@ -3,6 +3,8 @@ package replica
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/log"
@@ -70,13 +72,9 @@ func rejectionOf(v core.View, space int64, verdict core.VerdictRecord) (Rejectio
 	if verdict.Cut.IsZero() {
 		return out, nil
 	}
-	rec, err := v.Entry(space, verdict.Cut)
+	cut, err := entryByHash(v, space, verdict.Cut)
 	if err != nil {
 		return Rejection{}, err
-	}
-	cut, err := log.Decode(rec.Entry)
-	if err != nil {
-		return Rejection{}, fmt.Errorf("entry %s: %w: %w", verdict.Cut, core.ErrCorrupt, err)
 	}
 	out.By, out.Reason = cut.Peer, RejectedRemoved
 	for _, op := range cut.Ops {
@@ -87,19 +85,25 @@ func rejectionOf(v core.View, space int64, verdict core.VerdictRecord) (Rejectio
 	return out, nil
 }
 
+// entryByHash returns a stored entry, decoded.
+func entryByHash(v core.View, space int64, hash core.Hash) (*log.Entry, error) {
+	rec, err := v.Entry(space, hash)
+	if err != nil {
+		return nil, err
+	}
+	e, err := log.Decode(rec.Entry)
+	if err != nil {
+		return nil, fmt.Errorf("entry %s: %w: %w", hash, core.ErrCorrupt, err)
+	}
+	return e, nil
+}
+
 func entryByKey(v core.View, space, key int64) (*log.Entry, error) {
 	rec, err := v.EntryByKey(key)
 	if err != nil {
 		return nil, err
 	}
-	if rec, err = v.Entry(space, rec.Hash); err != nil {
-		return nil, err
-	}
-	e, err := log.Decode(rec.Entry)
-	if err != nil {
-		return nil, fmt.Errorf("entry %s: %w: %w", rec.Hash, core.ErrCorrupt, err)
-	}
-	return e, nil
+	return entryByHash(v, space, rec.Hash)
 }
 
 // documentsOf returns the documents that an entry writes to, each once.
@@ -113,7 +117,7 @@ func documentsOf(e *log.Entry) []core.DocumentID {
 			seen[b.Doc] = true
 		}
 	}
-	return sortedKeys(seen)
+	return slices.Sorted(maps.Keys(seen))
 }
 
 // Adopt signs the updates of a void entry as the local member, so that they count. It

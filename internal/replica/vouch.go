@@ -167,8 +167,7 @@ func (s *vouching) isRoot(rec *core.EntryRecord, writer core.WriterRecord) (bool
 	return len(over) == 0, err
 }
 
-// unknown returns the reasons for which entries of a peer are over that a membership
-// past does not hold.
+// unknown is authority.unknown, asked once for each membership past.
 func (s *vouching) unknown(auth int64, peer core.PeerID) ([]log.Over, error) {
 	key := knowledge{auth, peer}
 	if list, ok := s.known[key]; ok {
@@ -178,19 +177,9 @@ func (s *vouching) unknown(auth int64, peer core.PeerID) ([]log.Over, error) {
 	if err != nil {
 		return nil, err
 	}
-	reasons := []log.Over{{}}
-	for _, c := range s.a.Now().CutsOf(peer) {
-		reasons = append(reasons, log.Over{Cut: c})
-	}
-	list := []log.Over{}
-	for _, o := range reasons {
-		knows, err := s.a.Knows(heads, o, peer, log.CapMember) // what more it needs, vouchFor asks
-		if err != nil {
-			return nil, err
-		}
-		if !knows {
-			list = append(list, o)
-		}
+	list, err := s.a.unknown(heads, peer)
+	if err != nil {
+		return nil, err
 	}
 	s.known[key] = list
 	return list, nil

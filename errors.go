@@ -34,6 +34,10 @@ var (
 	// ErrForbidden says that the local member may not do this in the space. Nothing
 	// was stored.
 	ErrForbidden = core.ErrForbidden
+	// ErrClientIDTaken says that a write holds other content than there is, under a Yjs
+	// clientID that somebody else owns in that document. Load the document again, under
+	// a new clientID.
+	ErrClientIDTaken = core.ErrClientIDTaken
 	// ErrStaleDocument says that a document was rebuilt since the writer has seen it:
 	// content was taken out. Load it afresh, under a new Yjs clientID.
 	ErrStaleDocument = core.ErrStaleDocument

@@ -193,6 +193,7 @@ const (
 	RejectedRemoved    RejectionReason = replica.RejectedRemoved    // its author was removed, or left
 	RejectedDemoted    RejectionReason = replica.RejectedDemoted    // its author's role was lowered
 	RejectedMembership RejectionReason = replica.RejectedMembership // what made its author a member has no effect
+	RejectedClientID   RejectionReason = replica.RejectedClientID   // some of it is under a Yjs clientID where other content prevails
 )
 
 // Rejected reports what was written in a space by members who had lost the right to,

@@ -570,7 +570,7 @@ func (m *team) act(r *rand.Rand, names []string, clocks map[string]uint64) {
 	doc := fmt.Sprint("doc-", r.IntN(3))
 	role := []soma.Role{soma.RoleOwner, soma.RoleOwner, soma.RoleEditor, soma.RoleEditor, soma.RoleViewer}[r.IntN(5)]
 	var err error
-	switch n := r.IntN(22); {
+	switch n := r.IntN(26); {
 	case n < 9: // type behind somebody's last unit that is known here, or at the start
 		client := uint64(10 + slices.Index(names, name))
 		var after *[2]uint64
@@ -614,10 +614,15 @@ func (m *team) act(r *rand.Rand, names []string, clocks map[string]uint64) {
 		}
 	case n == 19 && r.IntN(3) == 0:
 		m.reopen(name)
+	case n < 22: // under a clientID of somebody else, also ahead of them
+		client := uint64(10 + r.IntN(len(names)))
+		_, err = db.Documents().Upsert(m.ctx(), m.space, doc, typed(client, uint64(r.IntN(12)), nil, strings.Repeat("#", 1+r.IntN(6))))
+	case n < 24: // what is there, and what is not
+		_, err = db.Documents().Upsert(m.ctx(), m.space, doc, somatest.Deletion(uint64(10+r.IntN(len(names))), uint64(r.IntN(20)), uint64(1+r.IntN(8))))
 	default:
 		m.send(name, names[r.IntN(len(names))])
 	}
-	for _, fine := range []error{nil, soma.ErrForbidden, soma.ErrNotFound, soma.ErrExists, soma.ErrLastOwner, soma.ErrStaleDocument} {
+	for _, fine := range []error{nil, soma.ErrForbidden, soma.ErrNotFound, soma.ErrExists, soma.ErrLastOwner, soma.ErrStaleDocument, soma.ErrClientIDTaken} {
 		if errors.Is(err, fine) {
 			return
 		}

@@ -449,7 +449,7 @@ func wantEqual(t *testing.T, when string, devices []*device, space soma.SpaceID,
 				t.Fatalf("%s: Get(%q) = %v", when, id, err)
 			}
 			txt := text(t, d.db, space, id)
-			lines = append(lines, fmt.Sprintf("%s: %q %x, vector %x, pending %v", id, txt, doc.Update, doc.StateVector, doc.Pending))
+			lines = append(lines, fmt.Sprintf("%s: %q %x, vector %x", id, txt, doc.Update, doc.StateVector))
 		}
 		return lines
 	}

@@ -6,7 +6,7 @@ import (
 	"github.com/soma-sdk/soma/internal/core"
 )
 
-const clientColumns = "SELECT client, end_clock, owner, foreign_ranges FROM doc_client "
+const clientColumns = "SELECT client, end_clock FROM doc_client "
 
 // DocClient implements core.View.
 func (v *view) DocClient(doc int64, client uint64) (core.DocClient, error) {
@@ -35,7 +35,7 @@ func (v *view) DocClients(doc int64) ([]core.DocClient, error) {
 }
 
 func clientOf(r *row) core.DocClient {
-	return core.DocClient{Client: r.uint(0), End: r.uint(1), Owner: r.int(2), Foreign: r.blob(3)}
+	return core.DocClient{Client: r.uint(0), End: r.uint(1)}
 }
 
 // PutDocClient implements core.Tx. Clients and clocks of Yjs have at most 53
@@ -47,9 +47,8 @@ func (t *tx) PutDocClient(doc int64, c core.DocClient) error {
 	if err := checkRange("clock", c.End); err != nil {
 		return err
 	}
-	_, err := t.c.exec(`INSERT INTO doc_client (doc, client, end_clock, owner, foreign_ranges) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (doc, client) DO UPDATE SET end_clock = excluded.end_clock, owner = excluded.owner, foreign_ranges = excluded.foreign_ranges`,
-		doc, int64(c.Client), int64(c.End), c.Owner, c.Foreign)
+	_, err := t.c.exec("INSERT INTO doc_client (doc, client, end_clock) VALUES (?, ?, ?) ON CONFLICT (doc, client) DO UPDATE SET end_clock = excluded.end_clock",
+		doc, int64(c.Client), int64(c.End))
 	if err != nil {
 		return fmt.Errorf("write client %d of document %d: %w", c.Client, doc, err)
 	}

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	entryHeaderColumns = "SELECT id, space, writer, chain, seq, hash, state, auth, header FROM entry "
-	entryColumns       = "SELECT id, space, writer, chain, seq, hash, state, auth, header, sig, ops FROM entry "
+	entryHeaderColumns = "SELECT id, space, writer, chain, seq, hash, state, auth, pos, gaps, header FROM entry "
+	entryColumns       = "SELECT id, space, writer, chain, seq, hash, state, auth, pos, gaps, header, sig, ops FROM entry "
 )
 
 // Entry implements core.View.
@@ -77,6 +77,15 @@ func (v *view) headers(where string, args ...any) ([]core.EntryRecord, error) {
 	return recs, nil
 }
 
+// ContentCount implements core.View.
+func (v *view) ContentCount(space int64) (int64, error) {
+	r, err := v.c.one("SELECT pos FROM entry WHERE space = ? AND chain = 1 ORDER BY id DESC LIMIT 1", space)
+	if err != nil || r == nil {
+		return 0, wrap("count content entries", err)
+	}
+	return r.int(0) + 1, r.bad()
+}
+
 // FirstFork implements core.View.
 func (v *view) FirstFork(space, writer int64, chain core.Chain) (uint64, error) {
 	r, err := v.c.one(`SELECT min(a.seq) FROM entry a JOIN entry b
@@ -116,20 +125,20 @@ func foundEntry(r *row, err error, whole bool, what string) (core.EntryRecord, e
 func entryOf(r *row, whole bool) core.EntryRecord {
 	rec := core.EntryRecord{
 		Key: r.int(0), Space: r.int(1), Writer: r.int(2), Chain: core.Chain(r.int(3)), Seq: r.uint(4),
-		Hash: r.hash(5), State: core.EntryState(r.int(6)), Auth: r.int(7),
+		Hash: r.hash(5), State: core.EntryState(r.int(6)), Auth: r.int(7), Pos: r.int(8), Gaps: r.blob(9),
 	}
-	rec.Entry.Header = r.blob(8)
+	rec.Entry.Header = r.blob(10)
 	if whole {
-		rec.Entry.Sig, rec.Entry.Ops = r.blob(9), r.blob(10)
+		rec.Entry.Sig, rec.Entry.Ops = r.blob(11), r.blob(12)
 	}
 	return rec
 }
 
 // InsertEntry implements core.Tx. An entry that the space holds already is an error.
 func (t *tx) InsertEntry(rec *core.EntryRecord) error {
-	key, err := t.c.insert(`INSERT INTO entry (space, writer, chain, seq, hash, state, auth, header, sig, ops)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		rec.Space, rec.Writer, int64(rec.Chain), int64(rec.Seq), rec.Hash[:], int64(rec.State), rec.Auth,
+	key, err := t.c.insert(`INSERT INTO entry (space, writer, chain, seq, hash, state, auth, pos, gaps, header, sig, ops)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		rec.Space, rec.Writer, int64(rec.Chain), int64(rec.Seq), rec.Hash[:], int64(rec.State), rec.Auth, rec.Pos, rec.Gaps,
 		notNil(rec.Entry.Header), notNil(rec.Entry.Sig), rec.Entry.Ops)
 	if err != nil {
 		return fmt.Errorf("write entry %s: %w", rec.Hash, err)

@@ -60,6 +60,8 @@ CREATE TABLE entry (
 	hash   BLOB NOT NULL,
 	state  INTEGER NOT NULL,
 	auth   INTEGER NOT NULL,
+	pos    INTEGER NOT NULL,
+	gaps   BLOB,
 	header BLOB NOT NULL,
 	sig    BLOB NOT NULL,
 	ops    BLOB,
@@ -135,11 +137,9 @@ CREATE TABLE doc (
 ) STRICT;
 
 CREATE TABLE doc_client (
-	doc            INTEGER NOT NULL,
-	client         INTEGER NOT NULL,
-	end_clock      INTEGER NOT NULL,
-	owner          INTEGER NOT NULL,
-	foreign_ranges BLOB,
+	doc       INTEGER NOT NULL,
+	client    INTEGER NOT NULL,
+	end_clock INTEGER NOT NULL,
 	PRIMARY KEY (doc, client)
 ) STRICT, WITHOUT ROWID;
 
@@ -157,6 +157,20 @@ CREATE TABLE doc_pending (
 	body BLOB NOT NULL,
 	PRIMARY KEY (doc, n)
 ) STRICT;
+
+CREATE TABLE doc_early (
+	doc  INTEGER PRIMARY KEY,
+	body BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE doc_lost (
+	doc    INTEGER NOT NULL,
+	entry  INTEGER NOT NULL,
+	client INTEGER NOT NULL,
+	clock  INTEGER NOT NULL,
+	len    INTEGER NOT NULL,
+	PRIMARY KEY (doc, entry, client, clock)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE doc_snapshot (
 	doc  INTEGER PRIMARY KEY,

@@ -24,6 +24,7 @@ var (
 	ErrInvalidTicket  = errors.New("soma: invalid ticket")
 	ErrTooLarge       = errors.New("soma: value exceeds its limit")
 	ErrExists         = errors.New("soma: exists already")
+	ErrClientIDTaken  = errors.New("soma: the Yjs clientID is taken")
 	ErrLastOwner      = errors.New("soma: a space needs an owner")
 	ErrTooNew         = errors.New("soma: space holds acts of a newer version")
 	ErrTicketExpired  = errors.New("soma: ticket has expired")

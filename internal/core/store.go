@@ -65,6 +65,8 @@ type View interface {
 	ContentOf(space, writer int64, from uint64, after int64, limit int) ([]EntryRecord, error)
 	// EntriesAt returns the entries of one writer at one seq: several after a fork.
 	EntriesAt(space, writer int64, chain Chain, seq uint64) ([]EntryRecord, error)
+	// ContentCount returns how many entries of the content chain a space holds.
+	ContentCount(space int64) (int64, error)
 	// FirstFork returns the lowest seq at which a writer's chain has several
 	// entries, 0 for none.
 	FirstFork(space, writer int64, chain Chain) (uint64, error)
@@ -115,22 +117,35 @@ type View interface {
 	DeletedRanges(doc int64, client, from, to uint64) ([]ClockRange, error)
 	// DocPending returns what waits for missing structs, in order of N.
 	DocPending(doc int64) ([]PendingRecord, error)
-	// DocIsPending reports whether something waits.
+	// DocIsPending reports whether something waits, or a deletion is early.
 	DocIsPending(doc int64) (bool, error)
 	// DocSnapshot returns the compacted state, or nil. DocRecord.ThroughN says
 	// which ops it covers.
 	DocSnapshot(doc int64) ([]byte, error)
-	// DocOps calls fn with the update of each sealed op of a kept entry with n
-	// greater than after, in order of n. The slice is fn's to keep.
-	DocOps(doc, after int64, fn func(n int64, update []byte) error) error
+	// DocOps calls fn with each sealed update of a kept entry with N greater than
+	// after, in order of N. The slice is fn's to keep.
+	DocOps(doc, after int64, fn func(DocOp) error) error
 	// DocVoidOps is DocOps for the ops of void entries.
-	DocVoidOps(doc, after int64, fn func(n int64, update []byte) error) error
+	DocVoidOps(doc, after int64, fn func(DocOp) error) error
+	// DocOpsSince returns the sealed updates of kept entries at positions of at least
+	// pos, the newest first.
+	DocOpsSince(doc, pos int64) ([]DocOp, error)
+	// DocHasOthers reports whether entries of other writers hold ops of a document.
+	DocHasOthers(doc, writer int64) (bool, error)
 	// DocEntries returns the keys of the kept entries that hold ops of a document,
 	// each once, in order.
 	DocEntries(doc int64) ([]int64, error)
 	// DocDeletes returns the keys of the kept entries that delete a document, each
 	// once, in order: those for which AddDocOp was called with length 0.
 	DocDeletes(doc int64) ([]int64, error)
+	// DocEarly returns deletions that were made here of content which is not, as a
+	// Yjs v1 update, or nil.
+	DocEarly(doc int64) ([]byte, error)
+	// DocLost returns the content of kept entries that lost its clocks to other
+	// content, by entry, client and clock.
+	DocLost(doc int64) ([]LostRecord, error)
+	// Lost is DocLost for all documents of a space.
+	Lost(space int64) ([]LostRecord, error)
 	// Tail returns the unsealed updates of a document in order.
 	Tail(doc int64) ([]TailRecord, error)
 	// TailDocs returns the keys of up to limit documents that have a tail, in
@@ -189,6 +204,10 @@ type Tx interface {
 	// TrimDocPending removes the parts with numbers of at least n.
 	TrimDocPending(doc, n int64) error
 	SetDocSnapshot(doc int64, update []byte) error
+	// SetDocEarly replaces what DocEarly returns; nil removes it.
+	SetDocEarly(doc int64, update []byte) error
+	// SetDocLost replaces what DocLost returns.
+	SetDocLost(doc int64, lost []LostRecord) error
 	// AddDocOp records that op n of the document is the bytes
 	// [off, off+length) of the entry's Ops.
 	AddDocOp(doc, n, entry int64, off, length int) error
@@ -246,7 +265,9 @@ type EntryRecord struct {
 	Seq    uint64
 	Hash   Hash
 	State  EntryState
-	Auth   int64 // key of the cumulative auth set; 0 for none
+	Auth   int64  // key of the cumulative auth set; 0 for none
+	Pos    int64  // of content entries: how many came before it
+	Gaps   []byte // of content entries: which of these are not in its past, see internal/log
 	Entry  Entry
 }
 
@@ -323,16 +344,30 @@ type DocRecord struct {
 
 // DocClient is a row of table doc_client: what a document holds of one Yjs client.
 type DocClient struct {
-	Client  uint64
-	End     uint64 // all clocks below are had
-	Owner   int64  // key of the writer whose member owns the clientID
-	Foreign []byte // ranges written by others than the owner; nil for none
+	Client uint64
+	End    uint64 // all clocks below are had
 }
 
 // PendingRecord is a row of table doc_pending: a part of what waits for missing structs.
 type PendingRecord struct {
 	N      int64
 	Update []byte
+}
+
+// DocOp is a row of table doc_op with what it points to.
+type DocOp struct {
+	N      int64
+	Entry  int64
+	Pos    int64 // of the entry
+	Update []byte
+}
+
+// LostRecord is a row of table doc_lost.
+type LostRecord struct {
+	Doc    int64
+	Entry  int64
+	Client uint64
+	Range  ClockRange
 }
 
 // ClockRange is a run of Yjs clocks of one client.

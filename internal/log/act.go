@@ -29,7 +29,7 @@ type act struct {
 }
 
 // actsOf returns the acts of an entry whose past evaluates to state.
-func (g *graph) actsOf(e *Entry, at int, past region, state *State) []act {
+func (g *graph) actsOf(e *Entry, at int, past Region, state *State) []act {
 	acts := make([]act, 0, len(e.Ops))
 	author := g.peer(e.Peer)
 	for i, op := range e.Ops {
@@ -64,11 +64,11 @@ func (g *graph) actsOf(e *Entry, at int, past region, state *State) []act {
 }
 
 // invitesOf returns the invites that a peer made, or came by, in a past.
-func (g *graph) invitesOf(peer int, past region) []int {
+func (g *graph) invitesOf(peer int, past Region) []int {
 	var ends []int
 	for _, i := range g.touches[peer] {
 		a := &g.acts[i]
-		if past.has(a.node) && a.author == peer && (a.kind == OpInviteCreate || a.kind == OpInviteRedeem) {
+		if past.Has(a.node) && a.author == peer && (a.kind == OpInviteCreate || a.kind == OpInviteRedeem) {
 			ends = append(ends, a.invite)
 		}
 	}
@@ -87,7 +87,7 @@ func (a *act) changesRole() bool {
 }
 
 // append adds a node and its acts.
-func (g *graph) append(e *Entry, parents []core.Hash, past region, state *State) {
+func (g *graph) append(e *Entry, parents []core.Hash, past Region, state *State) {
 	at := len(g.nodes)
 	n := node{
 		hash: e.Hash, author: g.peer(e.Peer), byOwner: state.Role(e.Peer) == RoleOwner,

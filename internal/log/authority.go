@@ -1,6 +1,7 @@
 package log
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/soma-sdk/soma/internal/core"
@@ -54,7 +55,7 @@ func (a *Authority) Add(e *Entry, authSet []core.Hash) error {
 	}
 	a.g.append(e, authSet, past, before)
 	a.now = nil
-	if now != nil && past.end == n && past.whole() {
+	if now != nil && past.End == n && past.whole() {
 		a.now = now.extended(n)
 	}
 	return nil
@@ -84,7 +85,7 @@ func (a *Authority) At(heads []core.Hash) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	if of.end == len(a.g.nodes) && of.whole() {
+	if of.End == len(a.g.nodes) && of.whole() {
 		return a.Now(), nil
 	}
 	key := keyOf(heads)
@@ -99,9 +100,19 @@ func (a *Authority) At(heads []core.Hash) (*State, error) {
 	return s, nil
 }
 
+// CompareRank orders peers by when they were first added; those who never were come
+// last.
+func (a *Authority) CompareRank(p, q core.PeerID) int {
+	x, y := a.g.firstAdd(p), a.g.firstAdd(q)
+	if x < 0 || y < 0 {
+		return cmp.Compare(y, x)
+	}
+	return a.g.compareActs(x, y)
+}
+
 // evaluate computes the state of a closure. After a single head it is the one
 // before that head, extended, if that one is at hand.
-func (a *Authority) evaluate(heads []core.Hash, of region) *State {
+func (a *Authority) evaluate(heads []core.Hash, of Region) *State {
 	if len(heads) == 1 {
 		n := a.g.index[heads[0]]
 		parents := a.g.nodes[n].parents

@@ -13,7 +13,7 @@ import (
 //	4 taken           of candidates that conflict, the earlier one
 //	5 replay          all other acts in order, but those that a taken one hits
 //	6 again           without a candidate that turned out to have no standing
-func (g *graph) evaluate(of region) *State {
+func (g *graph) evaluate(of Region) *State {
 	ev := &evaluation{g: g, of: of}
 	ev.sort()
 	ev.collect()
@@ -32,7 +32,7 @@ func (g *graph) evaluate(of region) *State {
 // evaluation is the work of evaluate.
 type evaluation struct {
 	g     *graph
-	of    region
+	of    Region
 	order []int       // nodes
 	rank  map[int]int // by peer: when they were first added
 
@@ -121,7 +121,7 @@ func (ev *evaluation) eachAimedAt(c int, fn func(o int)) {
 		if a.against && a.author == r.author { // nobody stands in their own way
 			continue
 		}
-		if ev.of.has(a.node) && g.concurrent(r.node, a.node) {
+		if ev.of.Has(a.node) && g.concurrent(r.node, a.node) {
 			fn(o)
 		}
 	}
@@ -149,7 +149,7 @@ func (ev *evaluation) acks(c int) int {
 	if r.target >= 0 {
 		for _, i := range g.touches[r.target] {
 			a := &g.acts[i]
-			if a.against && a.author == r.target && a.author != r.author && ev.of.has(a.node) && g.concurrent(r.node, a.node) {
+			if a.against && a.author == r.target && a.author != r.author && ev.of.Has(a.node) && g.concurrent(r.node, a.node) {
 				note(a)
 			}
 		}
@@ -160,7 +160,7 @@ func (ev *evaluation) acks(c int) int {
 	by := map[int]bool{}
 	for _, i := range g.touches[r.author] {
 		a := &g.acts[i]
-		if a.kind == OpMemberAck && a.target == r.author && !involved[a.author] && common.has(a.node) {
+		if a.kind == OpMemberAck && a.target == r.author && !involved[a.author] && common.Has(a.node) {
 			by[a.author] = true
 		}
 	}
@@ -253,14 +253,14 @@ func (s *State) stands(a *act) bool {
 		return s.roleAsOf(a.author, past) != 0
 	default:
 		// The genesis has no past, and founds the space.
-		return past.end == 0 || s.roleAsOf(a.author, past).Has(CapManage)
+		return past.End == 0 || s.roleAsOf(a.author, past).Has(CapManage)
 	}
 }
 
 // offers reports whether an invite was made by an effective act in a past, and not
 // ended by one.
-func (s *State) offers(invite int, past region) bool {
-	effective := func(i int) bool { return !s.ignored[i] && past.has(s.g.acts[i].node) }
+func (s *State) offers(invite int, past Region) bool {
+	effective := func(i int) bool { return !s.ignored[i] && past.Has(s.g.acts[i].node) }
 	made := slices.ContainsFunc(s.g.uses[invite], func(i int) bool {
 		return s.g.acts[i].kind == OpInviteCreate && effective(i)
 	})

@@ -3,7 +3,6 @@ package log
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"sort"
 
 	"github.com/soma-sdk/soma/internal/core"
@@ -34,7 +33,7 @@ type node struct {
 	byOwner bool // its author was one
 	lamport uint64
 	parents []int
-	past    region // what lies before it
+	past    Region // what lies before it
 	first   int    // its acts are acts[first:end]
 	end     int
 }
@@ -45,117 +44,27 @@ func newGraph() *graph {
 	}
 }
 
-// region is a set of nodes that holds the past of each: those below end, but
-// for the gaps. Histories that run in parallel for a while and join again leave
-// none, so it is small where a list of members or a bitmap would not be.
-type region struct {
-	end  int
-	gaps []span
-}
-
-// span is the nodes from first up to, and without, end.
-type span struct{ first, end int }
-
-func (r region) has(i int) bool {
-	if i >= r.end {
-		return false
-	}
-	at := sort.Search(len(r.gaps), func(k int) bool { return r.gaps[k].end > i })
-	return at == len(r.gaps) || r.gaps[at].first > i
-}
-
-// whole reports whether the region is all nodes below its end.
-func (r region) whole() bool { return len(r.gaps) == 0 }
-
-// all calls fn with the nodes of the region, ascending.
-func (r region) all(fn func(i int)) {
-	at := 0
-	for _, g := range r.gaps {
-		for ; at < g.first; at++ {
-			fn(at)
-		}
-		at = g.end
-	}
-	for ; at < r.end; at++ {
-		fn(at)
-	}
-}
-
-// join returns the union of two regions.
-func (r region) join(o region) region {
-	if r.end > o.end {
-		r, o = o, r
-	}
-	// What r lacks, up to the end of o, cut with what o lacks.
-	lacks := slices.Clone(r.gaps)
-	if o.end > r.end {
-		if n := len(lacks); n > 0 && lacks[n-1].end == r.end {
-			lacks[n-1].end = o.end
-		} else {
-			lacks = append(lacks, span{r.end, o.end})
-		}
-	}
-	out := region{end: o.end}
-	for i, k := 0, 0; i < len(lacks) && k < len(o.gaps); {
-		a, b := lacks[i], o.gaps[k]
-		if first, end := max(a.first, b.first), min(a.end, b.end); first < end {
-			out.gaps = append(out.gaps, span{first, end})
-		}
-		if a.end < b.end {
-			i++
-		} else {
-			k++
-		}
-	}
-	return out
-}
-
-// meet returns the intersection of two regions.
-func (r region) meet(o region) region {
-	end := min(r.end, o.end)
-	all := slices.Concat(r.gaps, o.gaps)
-	slices.SortFunc(all, func(a, b span) int { return cmp.Compare(a.first, b.first) })
-	out := region{end: end}
-	for _, g := range all {
-		if g.first >= end {
-			break
-		}
-		if n := len(out.gaps); n > 0 && g.first <= out.gaps[n-1].end {
-			out.gaps[n-1].end = max(out.gaps[n-1].end, g.end)
-		} else {
-			out.gaps = append(out.gaps, g)
-		}
-	}
-	return out
-}
-
 // upTo returns the past of a node and the node itself.
-func (g *graph) upTo(i int) region {
-	past := g.nodes[i].past
-	if past.end == i {
-		return region{end: i + 1, gaps: past.gaps}
-	}
-	return region{end: i + 1, gaps: append(slices.Clone(past.gaps), span{past.end, i})}
-}
+func (g *graph) upTo(i int) Region { return g.nodes[i].past.With(i) }
 
 // closure returns the nodes of the given hashes and all in their past.
-func (g *graph) closure(heads []core.Hash) (region, error) {
-	var r region
+func (g *graph) closure(heads []core.Hash) (Region, error) {
+	var r Region
 	for _, hash := range heads {
 		i, ok := g.index[hash]
 		if !ok {
-			return region{}, fmt.Errorf("membership entry %s is not evaluated: %w", hash, core.ErrCorrupt)
+			return Region{}, fmt.Errorf("membership entry %s is not evaluated: %w", hash, core.ErrCorrupt)
 		}
-		r = r.join(g.upTo(i))
+		r = r.Join(g.upTo(i))
 	}
 	return r, nil
 }
 
-// everything is the region of all nodes.
-func (g *graph) everything() region { return region{end: len(g.nodes)} }
+// everything is the Region of all nodes.
+func (g *graph) everything() Region { return Region{End: len(g.nodes)} }
 
 // precedes reports whether node a lies in the past of node b.
-func (g *graph) precedes(a, b int) bool { return g.nodes[b].past.has(a) }
+func (g *graph) precedes(a, b int) bool { return g.nodes[b].past.Has(a) }
 
 // concurrent reports whether neither node lies in the past of the other.
 func (g *graph) concurrent(a, b int) bool { return a != b && !g.precedes(a, b) && !g.precedes(b, a) }
@@ -180,6 +89,29 @@ func (g *graph) invite(id core.InviteID) int {
 		g.uses, g.enders = append(g.uses, nil), append(g.enders, nil)
 	}
 	return v
+}
+
+// firstAdd returns the first act by which a peer was added, -1 for none.
+func (g *graph) firstAdd(peer core.PeerID) int {
+	first := -1
+	p, known := g.peers[peer]
+	if !known {
+		return first
+	}
+	for _, i := range g.about[p] {
+		if k := g.acts[i].kind; (k == OpMemberAdd || k == OpInviteRedeem) && (first < 0 || g.compareActs(i, first) < 0) {
+			first = i
+		}
+	}
+	return first
+}
+
+// compareActs orders acts: by their entries, then as they are there.
+func (g *graph) compareActs(i, k int) int {
+	if a, b := g.acts[i].node, g.acts[k].node; a != b {
+		return g.compare(a, b)
+	}
+	return cmp.Compare(i, k)
 }
 
 // truncate forgets the nodes from n on.

@@ -46,7 +46,7 @@ func (s *State) Over(w Writing) ([]Over, error) {
 	}
 	var over []Over
 	for _, c := range s.CutsOf(w.Peer) {
-		if past.has(c.node) {
+		if past.Has(c.node) {
 			continue
 		}
 		hit, err := c.hits(w)
@@ -92,7 +92,7 @@ func (c *Cut) hits(w Writing) (bool, error) {
 func (a *Authority) Knows(authSet []core.Hash, o Over, peer core.PeerID, needs Capability) (bool, error) {
 	if o.Cut != nil {
 		past, err := a.g.closure(authSet)
-		return past.has(o.Cut.node), err
+		return past.Has(o.Cut.node), err
 	}
 	s, err := a.At(authSet)
 	return err == nil && !s.Allows(peer, needs), err

@@ -142,10 +142,10 @@ type Act struct {
 }
 
 // roleAsOf returns the role that the effective acts in a past give to a peer.
-func (s *State) roleAsOf(peer int, past region) Role {
+func (s *State) roleAsOf(peer int, past Region) Role {
 	var about []int
 	for _, i := range s.g.about[peer] {
-		if !s.ignored[i] && past.has(s.g.acts[i].node) {
+		if !s.ignored[i] && past.Has(s.g.acts[i].node) {
 			about = append(about, i)
 		}
 	}

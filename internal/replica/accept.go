@@ -249,7 +249,7 @@ func (w *work) shelve(space *core.SpaceRecord, a *arrival, rec *core.EntryRecord
 		switch b := op.Body.(type) {
 		case log.DocUpdate:
 			if h, err = w.headOrNew(space.Key, b.Doc, a.entry.Peer); err == nil {
-				w.remakeLater(space, h)
+				w.remakeLater(space, h, false)
 				err = w.noteOp(h, rec.Key, b.Offset, b.Length)
 			}
 		case log.DocDelete:
@@ -300,13 +300,13 @@ func (w *work) apply(space *core.SpaceRecord, a *arrival, rec *core.EntryRecord)
 		var err error
 		switch body := op.Body.(type) {
 		case log.DocUpdate:
-			err = w.applyUpdate(space, a.entry, body, updates[0], rec.Key, rec.Writer)
+			err = w.applyUpdate(space, a.entry, body, updates[0], rec)
 			updates = updates[1:]
 		case log.DocDelete:
-			err = w.applyDelete(space, a.entry, body, rec.Key)
+			err = w.applyDelete(space, body, rec)
 		case log.SpaceMeta:
 			var changed bool
-			if changed, err = w.foldName(space, a.entry, rec.Key, body.Name); changed {
+			if changed, err = w.foldName(space, a.entry, rec, body.Name); changed {
 				w.renamed(space.ID)
 			}
 		}

@@ -11,8 +11,8 @@ import (
 )
 
 // append seals ops into an own content entry at the end of the log and returns
-// it with its key. Ops must fit into one entry.
-func (w *work) append(space *core.SpaceRecord, bodies ...log.Body) (*log.Entry, int64, error) {
+// it with its row. Ops must fit into one entry.
+func (w *work) append(space *core.SpaceRecord, bodies ...log.Body) (*log.Entry, *core.EntryRecord, error) {
 	return w.extend(space, core.ChainContent, bodies)
 }
 
@@ -22,7 +22,7 @@ func (w *work) act(space *core.SpaceRecord, bodies ...log.Body) error {
 	return err
 }
 
-func (w *work) extend(space *core.SpaceRecord, chain core.Chain, bodies []log.Body) (*log.Entry, int64, error) {
+func (w *work) extend(space *core.SpaceRecord, chain core.Chain, bodies []log.Body) (*log.Entry, *core.EntryRecord, error) {
 	ops := make([]log.Op, len(bodies))
 	for i, body := range bodies {
 		ops[i] = log.Op{ID: log.NewOpID(), Body: body}
@@ -30,14 +30,14 @@ func (w *work) extend(space *core.SpaceRecord, chain core.Chain, bodies []log.Bo
 	for {
 		header, more, err := w.header(space, chain)
 		if err != nil {
-			return nil, 0, err
+			return nil, nil, err
 		}
 		if !more {
 			return w.seal(space, header, ops)
 		}
 		// More heads than an entry may cite: an op-less one gathers some first.
 		if _, _, err := w.seal(space, header, nil); err != nil {
-			return nil, 0, err
+			return nil, nil, err
 		}
 	}
 }
@@ -123,23 +123,23 @@ func (w *work) frontier(space *core.SpaceRecord, chain core.Chain) ([]core.Hash,
 
 // seal signs an own entry, passes it through the same gate as those of others and
 // stores it.
-func (w *work) seal(space *core.SpaceRecord, h log.Header, ops []log.Op) (*log.Entry, int64, error) {
+func (w *work) seal(space *core.SpaceRecord, h log.Header, ops []log.Op) (*log.Entry, *core.EntryRecord, error) {
 	if h.Seq == 1 && h.Chain == core.ChainContent {
 		retire, err := w.retire(space)
 		if err != nil {
-			return nil, 0, err
+			return nil, nil, err
 		}
 		ops = append(retire, ops...)
 	}
 	e, err := log.Seal(w.r.self.key, h, ops)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	rec, err := w.admit(space, e)
 	if err != nil {
-		return nil, 0, fmt.Errorf("own entry refused: %w", err)
+		return nil, nil, fmt.Errorf("own entry refused: %w", err)
 	}
-	return e, rec.Key, w.countSealed()
+	return e, rec, w.countSealed()
 }
 
 // countSealed counts one more own entry under the incarnation.
@@ -208,11 +208,19 @@ func (w *work) admit(space *core.SpaceRecord, e *log.Entry) (*core.EntryRecord, 
 			return nil, err
 		}
 	}
+	if e.Chain == core.ChainContent {
+		if err := past.place(&e.Header, rec); err != nil {
+			return nil, err
+		}
+	}
 	if err := w.InsertEntry(rec); err != nil {
 		return nil, err
 	}
 	past.known[e.Hash] = e.AsAncestor(authSet)
 	delete(w.forks, rec.Writer)
+	if e.Chain == core.ChainContent {
+		w.arrived = append(w.arrived, &arrivedEntry{space, author{rec: *rec, peer: e.Peer, lamport: e.Lamport}})
+	}
 	if e.Chain == core.ChainMembership {
 		if err := a.Add(e, authSet); err != nil {
 			return nil, err

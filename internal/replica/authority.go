@@ -42,7 +42,7 @@ func (w *work) authority(space *core.SpaceRecord) (*authority, error) {
 	n := whole.Len()
 	w.OnRollback(func() {
 		whole.Truncate(n)
-		whole.void = nil
+		whole.void, whole.contests = nil, nil
 	})
 	a := &authority{
 		cachedAuthority: whole, space: space, before: whole.Now(),

@@ -108,9 +108,9 @@ func (r *Replica) compact(ctx context.Context, doc int64) error {
 		if snapshot != nil {
 			updates = append(updates, snapshot)
 		}
-		return v.DocOps(doc, rec.ThroughN, func(_ int64, update []byte) error {
-			updates = append(updates, update)
-			opBytes += int64(len(update))
+		return v.DocOps(doc, rec.ThroughN, func(op core.DocOp) error {
+			updates = append(updates, op.Update)
+			opBytes += int64(len(op.Update))
 			return nil
 		})
 	})

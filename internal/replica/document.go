@@ -43,7 +43,8 @@ type WriteOptions struct {
 // returns when that is durable. Only what the document lacks is stored; if that
 // is nothing, nothing changes and no event fires, except that a deleted document
 // comes back. It returns core.ErrInvalidUpdate, core.ErrTooLarge,
-// core.ErrNotFound for an unknown space, core.ErrForbidden, and core.ErrStaleDocument.
+// core.ErrNotFound for an unknown space, core.ErrForbidden, core.ErrStaleDocument, and
+// core.ErrClientIDTaken.
 func (r *Replica) Upsert(ctx context.Context, space core.SpaceID, doc core.DocumentID, update []byte, opts WriteOptions) (Revision, error) {
 	if len(update) > MaxUpdateBytes {
 		return Revision{}, fmt.Errorf("update of %d bytes, at most %d are allowed: %w", len(update), MaxUpdateBytes, core.ErrTooLarge)
@@ -65,7 +66,7 @@ func (r *Replica) Upsert(ctx context.Context, space core.SpaceID, doc core.Docum
 		if opts.Epoch != nil && !bytes.Equal(*opts.Epoch, h.Epoch) {
 			return core.ErrStaleDocument
 		}
-		if err := w.upsert(s, h, u); err != nil {
+		if err := w.upsert(s, h, u, opts.Epoch != nil); err != nil {
 			return err
 		}
 		rev = h.revision()
@@ -77,33 +78,72 @@ func (r *Replica) Upsert(ctx context.Context, space core.SpaceID, doc core.Docum
 // emptyUpdate is a Yjs update without content.
 var emptyUpdate = []byte{0, 0}
 
-func (w *work) upsert(space *core.SpaceRecord, h *head, u *yjs.Update) error {
-	touches, clashes, err := w.againstVoid(h, u)
-	switch {
-	case err != nil:
-		return err
-	case clashes:
-		return core.ErrStaleDocument
-	}
-	fresh, err := w.project(h, u, w.r.self.writerKey)
+// upsert adds a local update. fresh says that its writer has seen what is void.
+func (w *work) upsert(space *core.SpaceRecord, h *head, u *yjs.Update, fresh bool) error {
+	void, err := w.voidOf(space, h)
 	if err != nil {
 		return err
 	}
-	switch {
-	case fresh != nil:
-	case h.Hidden, h.UpdatedAtMs == 0: // a write, even of nothing, makes it appear
-		fresh = emptyUpdate
-	default:
-		return nil
+	touches, err := w.againstVoid(h, u, void)
+	if err != nil {
+		return err
+	}
+	early, err := w.keepEarly(h, u)
+	if err != nil {
+		return err
+	}
+	u.SetDeletes(yjs.Without(u.Deleted(), yjs.ByClient(void.structs)))
+	wins, err := w.againstOthers(space, h, u)
+	if err != nil {
+		return err
+	}
+	var added []byte
+	if wins {
+		added = u.Encode()
+	} else if added, err = w.project(h, u); err != nil {
+		return err
+	}
+	if !fresh && yjs.Intersects(u.Deleted(), void.deletes) {
+		return core.ErrStaleDocument // whoever still shows void deletions must not sign them
 	}
 	quiet := w.quiet(h)
+	if added == nil && (h.Hidden || h.UpdatedAtMs == 0) { // a write, even of nothing, makes it appear
+		added = emptyUpdate
+	}
+	if added == nil && !early {
+		return nil
+	}
 	w.touch(h)
-	h.Hidden = false
 	w.changed(events.DocumentChanged, space.ID, h.ID, "")
-	if err := w.addOp(space, h, fresh, quiet); err != nil || !touches {
+	if added == nil {
+		return w.save(h)
+	}
+	h.Hidden = false
+	if err := w.addOp(space, h, added, quiet); err != nil || !touches && !wins {
 		return err
 	}
 	return w.remake(space, h)
+}
+
+// againstOthers returns core.ErrClientIDTaken for a local update whose content would
+// lose its clocks to other content that is there. wins says that it takes them: its
+// author owns the clientID, under which somebody else wrote.
+func (w *work) againstOthers(space *core.SpaceRecord, h *head, u *yjs.Update) (wins bool, err error) {
+	state, err := w.overlapped(h, u)
+	if err != nil || state == nil {
+		return false, err
+	}
+	if others, err := w.DocHasOthers(h.Key, w.r.self.writerKey); err != nil || !others {
+		return false, err // an editor sends what it sent before
+	}
+	if rivals, _ := u.Rivals(state); !rivals {
+		return false, nil
+	}
+	res, err := w.resolver(space).resolve(h.Key, u.Encode())
+	if err == nil && res.loses {
+		err = core.ErrClientIDTaken
+	}
+	return err == nil, err
 }
 
 // Delete hides a document: an entry that any concurrent or later update undoes. It
@@ -125,28 +165,33 @@ func (r *Replica) Delete(ctx context.Context, space core.SpaceID, doc core.Docum
 		if err := w.sealDocs(s, h); err != nil {
 			return err
 		}
-		_, entry, err := w.append(s, log.DocDelete{Doc: doc})
+		_, rec, err := w.append(s, log.DocDelete{Doc: doc})
 		if err != nil {
 			return err
 		}
 		h.Hidden = true
 		w.touch(h)
 		w.changed(events.DocumentChanged, s.ID, doc, ReasonDeleted)
-		return w.noteOp(h, entry, 0, 0)
+		return w.noteOp(h, rec.Key, 0, 0)
 	})
 }
 
 // applyUpdate merges an op of an accepted entry into its document.
-func (w *work) applyUpdate(space *core.SpaceRecord, e *log.Entry, op log.DocUpdate, u *yjs.Update, entry, writer int64) error {
+func (w *work) applyUpdate(space *core.SpaceRecord, e *log.Entry, op log.DocUpdate, u *yjs.Update, rec *core.EntryRecord) error {
 	h, err := w.headOrNew(space.Key, op.Doc, e.Peer)
 	if err != nil {
 		return err
 	}
-	touches, _, err := w.againstVoid(h, u)
+	plain, err := w.plain(space, h, u, rec)
 	if err != nil {
 		return err
 	}
-	fresh, err := w.project(h, u, writer)
+	w.mayRipen(space, h)
+	if !plain {
+		w.remakeLater(space, h, true)
+		return w.addSealed(h, rec.Key, op)
+	}
+	fresh, err := w.project(h, u)
 	if err != nil {
 		return err
 	}
@@ -155,14 +200,11 @@ func (w *work) applyUpdate(space *core.SpaceRecord, e *log.Entry, op log.DocUpda
 		h.Hidden = false // an accepted entry is never in the past of an accepted delete
 		w.changed(events.DocumentChanged, space.ID, h.ID, "")
 	}
-	if err := w.addSealed(h, entry, op); err != nil || !touches {
-		return err
-	}
-	return w.remake(space, h)
+	return w.addSealed(h, rec.Key, op)
 }
 
 // applyDelete hides a document if the delete has all of its updates in its past.
-func (w *work) applyDelete(space *core.SpaceRecord, e *log.Entry, op log.DocDelete, entry int64) error {
+func (w *work) applyDelete(space *core.SpaceRecord, op log.DocDelete, rec *core.EntryRecord) error {
 	h, err := w.head(space.Key, op.Doc)
 	if errors.Is(err, core.ErrNotFound) {
 		return nil // deletes of what nobody wrote yet hide nothing
@@ -171,7 +213,7 @@ func (w *work) applyDelete(space *core.SpaceRecord, e *log.Entry, op log.DocDele
 		return err
 	}
 	if !h.Hidden {
-		covered, err := w.coversUpdates(space, e, h)
+		covered, err := w.coversUpdates(space, rec, h)
 		if err != nil {
 			return err
 		}
@@ -181,32 +223,15 @@ func (w *work) applyDelete(space *core.SpaceRecord, e *log.Entry, op log.DocDele
 			w.changed(events.DocumentChanged, space.ID, h.ID, ReasonDeleted)
 		}
 	}
-	return w.noteOp(h, entry, 0, 0)
+	return w.noteOp(h, rec.Key, 0, 0)
 }
 
-// coversUpdates reports whether every update of a document lies in the past of e,
-// which is newly accepted. Ops of e itself count in their order: those before are
-// applied already, and one that comes after brings the document back.
-func (w *work) coversUpdates(space *core.SpaceRecord, e *log.Entry, h *head) (bool, error) {
-	if all, err := w.seesAll(space, e); err != nil || all {
-		return all, err
-	}
-	entries, err := w.DocEntries(h.Key)
-	if err != nil {
-		return false, err
-	}
-	targets := make([]core.Hash, 0, len(entries))
-	for _, key := range entries {
-		rec, err := w.EntryByKey(key)
-		if err != nil {
-			return false, err
-		}
-		if rec.Hash != e.Hash {
-			targets = append(targets, rec.Hash)
-		}
-	}
-	below, err := w.pastOf(space).below(parentsOf(&e.Header), targets)
-	return len(below) == len(targets), err
+// coversUpdates reports whether every update of a document, of other entries, lies in
+// the past of an entry. Of those of the entry itself the ones before the delete are
+// covered, and one that comes after brings the document back.
+func (w *work) coversUpdates(space *core.SpaceRecord, rec *core.EntryRecord, h *head) (bool, error) {
+	unseen, err := w.opsUnseen(space, h, rec)
+	return len(unseen) == 0, err
 }
 
 func damaged(what string, h *head, err error) error {

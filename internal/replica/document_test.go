@@ -14,6 +14,7 @@ import (
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/events"
 	"github.com/soma-sdk/soma/internal/replica"
+	"github.com/soma-sdk/soma/internal/somatest"
 	"github.com/soma-sdk/soma/internal/yjs"
 )
 
@@ -39,6 +40,7 @@ func TestOutOfOrderUpdates(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			state = somatest.WithoutEarly(t, state)
 			got, err := s.Get(s.ctx(), space, doc)
 			if err != nil {
 				t.Fatal(err)

@@ -12,10 +12,12 @@ import (
 type head struct {
 	core.DocRecord
 	clients map[uint64]core.DocClient
-	waiting waiting           // for missing content
-	void    []yjs.ClientRange // if Epoch is set; nil until it is asked for
-	vector  []byte            // encoded state vector, nil when clients changed since
-	wroteMs int64             // when the last op came, 0 if that was before the head was read
+	waiting waiting                // for missing content
+	early   map[uint64][]yjs.Range // deletions made here of content that is not
+	void    *voidContent           // nil until it is asked for
+	unseen  *unseen                // nil until it is asked for
+	vector  []byte                 // encoded state vector, nil when clients changed since
+	wroteMs int64                  // when the last op came, 0 if that was before the head was read
 }
 
 // end is the first clock of a client that the document does not have.
@@ -50,11 +52,12 @@ type headCache struct {
 	authorities map[int64]*cachedAuthority // by space key
 }
 
-// cachedAuthority is who may do what in a space, and whose entries are void, some of
-// them, nil if that is not known.
+// cachedAuthority is who may do what in a space, whose entries are void, some of them,
+// nil if that is not known, and which clientIDs are contested.
 type cachedAuthority struct {
 	*log.Authority
-	void map[core.PeerID]bool
+	void     map[core.PeerID]bool
+	contests []contest // nil if they are not known
 }
 
 // MaxCachedAuthorities bounds the spaces whose membership entries are kept in memory.
@@ -134,6 +137,9 @@ func (w *work) head(space int64, doc core.DocumentID) (*head, error) {
 		}
 		if h.waiting, err = readWaiting(w.Tx, rec.Key, h.end); err != nil {
 			return nil, damaged("pending content", h, err)
+		}
+		if h.early, err = readEarly(w.Tx, h); err != nil {
+			return nil, err
 		}
 		cache.put(key, h)
 	}

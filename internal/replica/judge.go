@@ -406,5 +406,11 @@ func (w *work) applyVerdicts(space *core.SpaceRecord, all []*judged, old map[int
 		}
 		changed = append(changed, j.rec)
 	}
+	if len(changed) == 0 {
+		return nil
+	}
+	if err := w.remakeContested(space); err != nil {
+		return err
+	}
 	return w.rebuildFrom(space, changed)
 }

@@ -1,6 +1,10 @@
 package replica
 
 import (
+	"bytes"
+	"fmt"
+	"slices"
+
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/log"
 )
@@ -12,6 +16,12 @@ type past struct {
 	space int64
 	known map[core.Hash]log.Ancestor
 	state func(heads []core.Hash) (*log.State, error)
+	below map[core.Hash]log.Region // of content entries: what lies in their past
+}
+
+// newPast returns a past for asking what lies in whose past.
+func newPast(v core.View, space int64) *past {
+	return &past{view: v, space: space, known: map[core.Hash]log.Ancestor{}, below: map[core.Hash]log.Region{}}
 }
 
 func (w *work) pastOf(space *core.SpaceRecord) *past {
@@ -20,7 +30,7 @@ func (w *work) pastOf(space *core.SpaceRecord) *past {
 	}
 	p := w.past[space.Key]
 	if p == nil {
-		p = &past{view: w.Tx, space: space.Key, known: map[core.Hash]log.Ancestor{}}
+		p = newPast(w.Tx, space.Key)
 		p.state = func(heads []core.Hash) (*log.State, error) {
 			a, err := w.authority(space)
 			if err != nil {
@@ -84,16 +94,119 @@ func parentsOf(h *log.Header) []core.Hash {
 	return append(parents, h.Deps...)
 }
 
-// seesAll reports whether all content lies in the past of e, which is newly
-// accepted. That holds for own entries, and makes walking back unnecessary.
-func (w *work) seesAll(space *core.SpaceRecord, e *log.Entry) (bool, error) {
-	frontier, err := w.frontier(space, core.ChainContent)
-	return len(frontier) == 1 && frontier[0] == e.Hash, err
+// maxGaps bounds the spans that are stored for the past of an entry. More come about
+// where entries of histories that do not know of each other arrive in turns.
+const maxGaps = 256
+
+// manyGaps stands for more than maxGaps: whoever wants to know has to walk back.
+var manyGaps = []byte{0}
+
+// place gives a content entry, before it is stored, its position and the gaps of its
+// past, both by the order in which entries came here.
+func (p *past) place(h *log.Header, rec *core.EntryRecord) error {
+	n, err := p.view.ContentCount(p.space)
+	if err != nil {
+		return err
+	}
+	rec.Pos = n
+	past, known, err := p.join(parentsOf(h))
+	switch {
+	case err != nil:
+		return err
+	case !known || len(past.Gaps) > maxGaps:
+		rec.Gaps = manyGaps
+		return p.joinsAll(h, rec)
+	}
+	rec.Gaps = past.EncodeGaps(int(n))
+	p.below[rec.Hash] = past
+	return nil
 }
 
-// below returns those of targets that lie in the past of an entry with the given
-// parents. It walks back no further than the earliest target.
-func (p *past) below(parents, targets []core.Hash) (map[core.Hash]bool, error) {
+// join returns the positions of some entries and their pasts, if those are known.
+func (p *past) join(heads []core.Hash) (past log.Region, known bool, err error) {
+	for _, hash := range heads {
+		rec, err := p.view.EntryHeader(p.space, hash)
+		if err != nil {
+			return past, false, err
+		}
+		before, known, err := p.pastOf(&rec)
+		if err != nil || !known {
+			return past, false, err
+		}
+		past = past.Join(before.With(int(rec.Pos)))
+	}
+	return past, true, nil
+}
+
+// joinsAll finds out whether an entry ends the confusion: it cites all that nobody
+// cited before.
+func (p *past) joinsAll(h *log.Header, rec *core.EntryRecord) error {
+	frontier, err := p.view.Frontier(p.space, core.ChainContent)
+	if err != nil {
+		return err
+	}
+	parents := parentsOf(h)
+	for _, f := range frontier {
+		if !slices.Contains(parents, f.Hash) {
+			return nil
+		}
+	}
+	rec.Gaps = nil
+	return nil
+}
+
+// pastOf returns the positions of all that lies in the past of a content entry, if they
+// are known.
+func (p *past) pastOf(rec *core.EntryRecord) (past log.Region, known bool, err error) {
+	if r, ok := p.below[rec.Hash]; ok {
+		return r, true, nil
+	}
+	if bytes.Equal(rec.Gaps, manyGaps) {
+		return past, false, nil
+	}
+	if past, err = log.DecodeGaps(rec.Gaps, int(rec.Pos)); err != nil {
+		return past, false, fmt.Errorf("entry %s: %w", rec.Hash, err)
+	}
+	p.below[rec.Hash] = past
+	return past, true, nil
+}
+
+// seesAll reports whether all content that came before an entry lies in its past.
+func seesAll(rec *core.EntryRecord) bool { return len(rec.Gaps) == 0 }
+
+// knows reports which of some content entries lie in the past of another.
+func (p *past) knows(rec *core.EntryRecord, others []core.EntryRecord) ([]bool, error) {
+	in := make([]bool, len(others))
+	past, known, err := p.pastOf(rec)
+	if err != nil {
+		return nil, err
+	}
+	if known {
+		for i := range others {
+			in[i] = past.Has(int(others[i].Pos))
+		}
+		return in, nil
+	}
+	var targets []core.Hash
+	for i := range others {
+		if others[i].Pos < rec.Pos {
+			targets = append(targets, others[i].Hash)
+		}
+	}
+	h, err := log.DecodeHeader(rec.Entry.Header)
+	if err != nil {
+		return nil, err
+	}
+	found, err := p.walk(parentsOf(&h), targets)
+	for i := range others {
+		in[i] = found[others[i].Hash]
+	}
+	return in, err
+}
+
+// walk returns those of targets that lie in the past of an entry with the given
+// parents. It goes back no further than the earliest target.
+func (p *past) walk(parents, targets []core.Hash) (map[core.Hash]bool, error) {
 	open := make(map[core.Hash]bool, len(targets))
 	floor := uint64(log.MaxCounter)
 	for _, hash := range targets {

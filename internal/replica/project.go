@@ -6,10 +6,10 @@ import (
 )
 
 // project brings a document's clients, deletions and pending content up to date
-// with an update by one writer, and returns what the update added, nil for
+// with an update, and returns what the update added, nil for
 // nothing. Its cost is that of the update: it does not read the content, except to
 // compare with a full state.
-func (w *work) project(h *head, u *yjs.Update, writer int64) ([]byte, error) {
+func (w *work) project(h *head, u *yjs.Update) ([]byte, error) {
 	own := u.OwnDeletes()
 	u.Trim(h.end)
 	u.SubtractRanges(h.waiting.held)
@@ -25,7 +25,7 @@ func (w *work) project(h *head, u *yjs.Update, writer int64) ([]byte, error) {
 		return nil, nil
 	}
 	fresh := u.Encode()
-	return fresh, w.advanceDoc(h, u, writer)
+	return fresh, w.advanceDoc(h, u)
 }
 
 // forgetImplied leaves out of a full state, of which all content is had, deletions
@@ -75,8 +75,8 @@ func (w *work) newDeletes(h *head, u *yjs.Update) error {
 
 // advanceDoc moves the clients' ends over what can be integrated, of an update and of
 // what waited for it, and lets the rest wait.
-func (w *work) advanceDoc(h *head, u *yjs.Update, writer int64) error {
-	rest, missing, err := w.advanceClients(h, u, writer)
+func (w *work) advanceDoc(h *head, u *yjs.Update) error {
+	rest, missing, err := w.advanceClients(h, u)
 	if err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (w *work) advanceDoc(h *head, u *yjs.Update, writer int64) error {
 	if u, err = h.waiting.with(rest); err != nil {
 		return damaged("pending content", h, err)
 	}
-	if rest, missing, err = w.advanceClients(h, u, writer); err != nil {
+	if rest, missing, err = w.advanceClients(h, u); err != nil {
 		return err
 	}
 	h.waiting = waiting{}
@@ -101,7 +101,7 @@ func (w *work) advanceDoc(h *head, u *yjs.Update, writer int64) error {
 
 // advanceClients moves the clients' ends over what can be integrated of an update and
 // returns the rest, with the clocks that it waits for.
-func (w *work) advanceClients(h *head, u *yjs.Update, writer int64) (rest *yjs.Update, missing map[uint64]uint64, err error) {
+func (w *work) advanceClients(h *head, u *yjs.Update) (rest *yjs.Update, missing map[uint64]uint64, err error) {
 	clients := u.Clients()
 	ends := make(map[uint64]uint64, len(clients))
 	for _, client := range clients {
@@ -114,7 +114,7 @@ func (w *work) advanceClients(h *head, u *yjs.Update, writer int64) (rest *yjs.U
 			continue
 		}
 		if !known {
-			c = core.DocClient{Client: client, Owner: writer}
+			c = core.DocClient{Client: client}
 			w.r.heads.clients++
 		}
 		c.End = end

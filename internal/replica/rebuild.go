@@ -1,7 +1,7 @@
 package replica
 
 import (
-	"crypto/sha256"
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -66,14 +66,11 @@ func (w *work) tellRebuilt(space *core.SpaceRecord, h *head, reason string) erro
 	return w.save(h)
 }
 
-// remake makes a document anew from its ops: those of kept entries count, and those
-// of void ones leave their places where something else needs them.
+// remake makes a document anew from its ops: those of kept entries count, as far as
+// others do not prevail, and those of void ones leave their places where something
+// else needs them.
 func (w *work) remake(space *core.SpaceRecord, h *head) error {
-	kept, void, err := w.opsOf(h)
-	if err != nil {
-		return err
-	}
-	placed, err := yjs.Place(kept, void)
+	res, err := w.resolver(space).resolve(h.Key, nil)
 	if err != nil {
 		return damaged("content", h, err)
 	}
@@ -81,85 +78,74 @@ func (w *work) remake(space *core.SpaceRecord, h *head) error {
 		return err
 	}
 	w.r.heads.clients -= min(w.r.heads.clients, len(h.clients))
-	h.clients, h.waiting, h.vector = map[uint64]core.DocClient{}, waiting{}, nil
+	h.clients, h.waiting, h.vector, h.unseen = map[uint64]core.DocClient{}, waiting{}, nil, nil
 	h.SnapBytes, h.OpBytes, h.ThroughN = 0, 0, h.LastN
-	state, err := w.reproject(h, placed)
+	state, err := w.reproject(h, res.Placed)
 	if err != nil {
 		return err
 	}
 	if err := w.SetDocSnapshot(h.Key, state); err != nil {
 		return err
 	}
-	h.SnapBytes = int64(len(state))
-	h.Epoch, h.void = epochOf(placed.Void), placed.Void
-	if h.Hidden, err = w.isHidden(space, h, len(kept) > 0); err != nil {
+	if err := w.setLost(space, h, res.lost); err != nil {
 		return err
 	}
+	h.SnapBytes = int64(len(state))
+	h.Epoch, h.void = res.epoch, &voidContent{yjs.ByClient(res.voidDeletes), res.Void}
+	if h.Hidden, err = w.isHidden(space, h, !res.empty); err != nil {
+		return err
+	}
+	w.mayRipen(space, h)
 	return w.save(h)
 }
 
-// remakeLater makes a document anew at the end of the job, once, because it got void
-// content: its text is the same, its epoch is not.
-func (w *work) remakeLater(space *core.SpaceRecord, h *head) {
-	if w.shelved == nil {
-		w.shelved = map[headKey]*core.SpaceRecord{}
+// remakeLater makes a document anew at the end of the job, once. It is for content that
+// cannot just be added. changed says that this is news even if its epoch stays.
+func (w *work) remakeLater(space *core.SpaceRecord, h *head, changed bool) {
+	if w.remakes == nil {
+		w.remakes = map[headKey]*pendingRemake{}
 	}
-	w.shelved[headKey{space.Key, h.ID}] = space
+	key := headKey{space.Key, h.ID}
+	if w.remakes[key] == nil {
+		w.remakes[key] = &pendingRemake{space: space}
+	}
+	w.remakes[key].changed = w.remakes[key].changed || changed
 }
 
-// againstVoid compares an update with the void content of its document. touches says
-// that it builds upon some, of which the state may hold no trace: then that has to get
-// its places. clashes says that it holds other content at the same clocks, which would
-// be taken for had.
-func (w *work) againstVoid(h *head, u *yjs.Update) (touches, clashes bool, err error) {
-	if len(h.Epoch) == 0 {
-		return false, false, nil
-	}
-	if h.void == nil {
-		kept, void, err := w.opsOf(h)
-		if err != nil {
-			return false, false, err
-		}
-		placed, err := yjs.Place(kept, void)
-		if err != nil {
-			return false, false, damaged("content", h, err)
-		}
-		h.void = placed.Void
-	}
-	touches = u.Touches(h.void)
-	if !u.Overlaps(h.void) {
-		return touches, false, nil
-	}
-	_, void, err := w.opsOf(h)
-	if err != nil {
-		return false, false, err
-	}
-	if clashes, err = u.Clashes(h.void, void); err != nil {
-		err = damaged("content", h, err)
-	}
-	return touches, clashes, err
+// pendingRemake is a document to be made anew.
+type pendingRemake struct {
+	space   *core.SpaceRecord
+	changed bool
 }
 
-// opsOf returns the updates of a document: those of kept entries with the tail, and
-// those of void ones.
-func (w *work) opsOf(h *head) (kept, void [][]byte, err error) {
-	collect := func(list *[][]byte) func(int64, []byte) error {
-		return func(_ int64, update []byte) error {
-			*list = append(*list, update)
-			return nil
+// remakeNow does what remakeLater put off.
+func (w *work) remakeNow() error {
+	for key, p := range w.remakes {
+		h, err := w.head(key.space, key.doc)
+		if err != nil {
+			return err
+		}
+		epoch, wasHidden := h.Epoch, h.Hidden
+		if err := w.remake(p.space, h); err != nil {
+			return err
+		}
+		reason := ""
+		switch {
+		case h.Hidden && (wasHidden || h.UpdatedAtMs == 0):
+			continue
+		case h.Hidden:
+			reason = ReasonDeleted
+		case !bytes.Equal(epoch, h.Epoch): // editors must know
+			reason = ReasonRebuilt
+		case !p.changed && !wasHidden:
+			continue
+		}
+		if err := w.tellRebuilt(p.space, h, reason); err != nil {
+			return err
 		}
 	}
-	if err := w.DocOps(h.Key, 0, collect(&kept)); err != nil {
-		return nil, nil, err
-	}
-	if err := w.DocVoidOps(h.Key, 0, collect(&void)); err != nil {
-		return nil, nil, err
-	}
-	tail, err := w.Tail(h.Key)
-	for _, t := range tail {
-		kept = append(kept, t.Update)
-	}
-	return kept, void, err
+	w.remakes = nil
+	return nil
 }
 
 // reproject fills the rows of a document that was reset, and returns its state. What
@@ -169,7 +155,7 @@ func (w *work) reproject(h *head, placed yjs.Placed) ([]byte, error) {
 	if err != nil {
 		return nil, damaged("content", h, err)
 	}
-	if _, err := w.project(h, u, w.r.self.writerKey); err != nil {
+	if _, err := w.project(h, u); err != nil {
 		return nil, err
 	}
 	for _, v := range placed.Void {
@@ -186,21 +172,6 @@ func (w *work) reproject(h *head, placed yjs.Placed) ([]byte, error) {
 	return yjs.Compact(placed.State)
 }
 
-// epochOf names a set of void content, nil for none.
-func epochOf(void []yjs.ClientRange) []byte {
-	if len(void) == 0 {
-		return nil
-	}
-	sum := sha256.New()
-	for _, v := range void {
-		fmt.Fprintf(sum, "%d %d %d\n", v.Client, v.Range.Clock, v.Range.Len)
-	}
-	return sum.Sum(nil)[:epochBytes]
-}
-
-// epochBytes is the length of an epoch.
-const epochBytes = 16
-
 // isHidden reports whether nothing is left of a document, or a delete has all of its
 // updates in its past.
 func (w *work) isHidden(space *core.SpaceRecord, h *head, any bool) (bool, error) {
@@ -215,11 +186,8 @@ func (w *work) isHidden(space *core.SpaceRecord, h *head, any bool) (bool, error
 		return false, err
 	}
 	for _, key := range deletes {
-		e, err := entryByKey(w.Tx, space.Key, key)
-		if err != nil {
-			return false, err
-		}
-		if covered, err := w.coversAll(space, e, h); err != nil || covered {
+		covered, err := w.coversAll(space, key, h)
+		if err != nil || covered {
 			return covered, err
 		}
 	}
@@ -227,7 +195,11 @@ func (w *work) isHidden(space *core.SpaceRecord, h *head, any bool) (bool, error
 }
 
 // coversAll is coversUpdates for any entry that deletes a document.
-func (w *work) coversAll(space *core.SpaceRecord, e *log.Entry, h *head) (bool, error) {
+func (w *work) coversAll(space *core.SpaceRecord, key int64, h *head) (bool, error) {
+	e, err := entryByKey(w.Tx, space.Key, key)
+	if err != nil {
+		return false, err
+	}
 	after := false // an update of the entry itself that comes after the delete
 	for _, op := range e.Ops {
 		switch b := op.Body.(type) {
@@ -240,7 +212,11 @@ func (w *work) coversAll(space *core.SpaceRecord, e *log.Entry, h *head) (bool, 
 	if after {
 		return false, nil
 	}
-	return w.coversUpdates(space, e, h)
+	rec, err := w.EntryByKey(key)
+	if err != nil {
+		return false, err
+	}
+	return w.coversUpdates(space, &rec, h)
 }
 
 // refoldName folds the name of a space anew from all entries that are kept.
@@ -274,7 +250,7 @@ func (w *work) refoldName(space *core.SpaceRecord) error {
 			}
 			for _, op := range e.Ops {
 				if meta, ok := op.Body.(log.SpaceMeta); ok {
-					if _, err := w.foldName(space, e, rec.Key, meta.Name); err != nil {
+					if _, err := w.foldName(space, e, &rec, meta.Name); err != nil {
 						return err
 					}
 					found = true

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -11,8 +12,7 @@ import (
 	"github.com/soma-sdk/soma/internal/yjs"
 )
 
-// Rejection is an entry that its author made without knowing that they had lost the
-// right to.
+// Rejection is an entry that does not count, or not all of it.
 type Rejection struct {
 	Entry     core.Hash
 	Member    core.PeerID
@@ -29,10 +29,12 @@ const (
 	RejectedRemoved    = "removed"    // its author was removed, or left
 	RejectedDemoted    = "demoted"    // its author's role was lowered
 	RejectedMembership = "membership" // what made its author a member, or gave them their role, has no effect
+	RejectedClientID   = "client-id"  // some of it is written under a Yjs clientID where other content prevails
 )
 
 // Rejected returns the entries of a space that are over, those that are kept all the
-// same too, in the order in which they came here. It returns core.ErrNotFound.
+// same too, and those of which some content lost its clocks to other content, in the
+// order in which they came here. It returns core.ErrNotFound.
 func (r *Replica) Rejected(ctx context.Context, id core.SpaceID) ([]Rejection, error) {
 	var all []Rejection
 	err := r.store.Read(ctx, func(v core.View) error {
@@ -51,9 +53,39 @@ func (r *Replica) Rejected(ctx context.Context, id core.SpaceID) ([]Rejection, e
 			}
 			all = append(all, rejection)
 		}
-		return nil
+		lost, err := v.Lost(space.Key)
+		if err != nil {
+			return err
+		}
+		losers, err := rejectionsOfLost(v, space.Key, lost)
+		all = append(all, losers...)
+		return err
 	})
 	return all, err
+}
+
+// rejectionsOfLost returns a rejection for each entry that lost some of its content.
+func rejectionsOfLost(v core.View, space int64, lost []core.LostRecord) ([]Rejection, error) {
+	slices.SortStableFunc(lost, func(a, b core.LostRecord) int { return cmp.Compare(a.Entry, b.Entry) })
+	var all []Rejection
+	for i, l := range lost {
+		doc, err := v.DocByKey(l.Doc)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 || lost[i-1].Entry != l.Entry {
+			e, err := entryByKey(v, space, l.Entry)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, Rejection{Entry: e.Hash, Member: e.Peer, WallMs: int64(e.WallMs), Reason: RejectedClientID})
+		}
+		last := &all[len(all)-1]
+		if !slices.Contains(last.Documents, doc.ID) {
+			last.Documents = append(last.Documents, doc.ID)
+		}
+	}
+	return all, nil
 }
 
 func rejectionOf(v core.View, space int64, verdict core.VerdictRecord) (Rejection, error) {

@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -126,7 +125,9 @@ type work struct {
 	authorities map[int64]*authority          // by space key, those that were asked for
 	forks       map[int64]uint64              // by writer key, those that were asked for
 	mintNext    bool                          // an own entry became void
-	shelved     map[headKey]*core.SpaceRecord // documents that got void ops
+	remakes     map[headKey]*pendingRemake    // documents to be made anew
+	ripe        map[headKey]*core.SpaceRecord // documents with early deletions whose content may have come
+	arrived     []*arrivedEntry               // new content
 
 	events  []events.DomainEvent
 	mark    *mark   // of own entries, if this sealed some
@@ -175,20 +176,14 @@ func (w *work) finish() error {
 			return err
 		}
 	}
-	for key, space := range w.shelved {
-		h, err := w.head(key.space, key.doc)
-		if err != nil {
-			return err
-		}
-		epoch := h.Epoch
-		if err := w.remake(space, h); err != nil {
-			return err
-		}
-		if !h.Hidden && !bytes.Equal(epoch, h.Epoch) { // editors must know, and what waited may show now
-			if err := w.tellRebuilt(space, h, ReasonRebuilt); err != nil {
-				return err
-			}
-		}
+	if err := w.remakeNow(); err != nil {
+		return err
+	}
+	if err := w.recount(); err != nil {
+		return err
+	}
+	if err := w.ripen(); err != nil {
+		return err
 	}
 	if w.mintNext {
 		w.mintNext = false

@@ -140,41 +140,37 @@ func (w *work) renamed(space core.SpaceID) {
 }
 
 func (w *work) rename(space *core.SpaceRecord, name string) error {
-	e, key, err := w.append(space, log.SpaceMeta{Name: name})
+	e, rec, err := w.append(space, log.SpaceMeta{Name: name})
 	if err != nil {
 		return err
 	}
-	_, err = w.foldName(space, e, key, name)
+	_, err = w.foldName(space, e, rec, name)
 	return err
 }
 
 // foldName adds a write of the name and reports whether the name changed: the
 // causally latest write wins, then the later clock, then the higher hash.
-func (w *work) foldName(space *core.SpaceRecord, e *log.Entry, key int64, name string) (changed bool, err error) {
+func (w *work) foldName(space *core.SpaceRecord, e *log.Entry, rec *core.EntryRecord, name string) (changed bool, err error) {
 	writes, err := w.FieldWrites(space.Key, "", fieldName)
 	if err != nil {
 		return false, err
 	}
-	targets := make([]core.Hash, len(writes))
+	earlier := make([]core.EntryRecord, len(writes))
 	for i, f := range writes {
-		targets[i] = f.Hash
-	}
-	all, err := w.seesAll(space, e)
-	if err != nil {
-		return false, err
-	}
-	var replaced map[core.Hash]bool
-	if !all {
-		if replaced, err = w.pastOf(space).below(parentsOf(&e.Header), targets); err != nil {
+		if earlier[i], err = w.EntryByKey(f.Entry); err != nil {
 			return false, err
 		}
 	}
-	latest := core.FieldWrite{Entry: key, Hash: e.Hash, WallMs: e.WallMs, Value: []byte(name)}
+	replaced, err := w.pastOf(space).knows(rec, earlier)
+	if err != nil {
+		return false, err
+	}
+	latest := core.FieldWrite{Entry: rec.Key, Hash: e.Hash, WallMs: e.WallMs, Value: []byte(name)}
 	if err := w.PutFieldWrite(space.Key, "", fieldName, latest); err != nil {
 		return false, err
 	}
-	for _, f := range writes {
-		if f.Hash != e.Hash && (all || replaced[f.Hash]) {
+	for i, f := range writes {
+		if replaced[i] {
 			if err := w.DeleteFieldWrite(space.Key, "", fieldName, f.Entry); err != nil {
 				return false, err
 			}

@@ -78,8 +78,8 @@ func (s *stored) read(v core.View) error {
 	if snapshot != nil {
 		s.updates = append(s.updates, snapshot)
 	}
-	err = v.DocOps(s.Key, s.ThroughN, func(_ int64, update []byte) error {
-		s.updates = append(s.updates, update)
+	err = v.DocOps(s.Key, s.ThroughN, func(op core.DocOp) error {
+		s.updates = append(s.updates, op.Update)
 		return nil
 	})
 	if err != nil {

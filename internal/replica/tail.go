@@ -235,13 +235,13 @@ func (p *packer) flush() error {
 	if len(p.bodies) == 0 {
 		return nil
 	}
-	e, key, err := p.w.append(p.space, p.bodies...)
+	e, rec, err := p.w.append(p.space, p.bodies...)
 	if err != nil {
 		return err
 	}
 	for _, op := range e.Ops {
 		if u, ok := op.Body.(log.DocUpdate); ok {
-			if err := p.w.addSealed(p.heads[u.Doc], key, u); err != nil {
+			if err := p.w.addSealed(p.heads[u.Doc], rec.Key, u); err != nil {
 				return err
 			}
 		}

@@ -244,11 +244,11 @@ func readContent(v core.View, rec core.DocRecord) (c content, err error) {
 	if c.snapshot, err = v.DocSnapshot(rec.Key); err != nil {
 		return c, err
 	}
-	err = v.DocOps(rec.Key, 0, func(n int64, update []byte) error {
-		if len(c.ns) > 0 && n <= c.ns[len(c.ns)-1] || n > rec.LastN {
-			return fmt.Errorf("op %d of document %q comes after %v, the last is %d", n, rec.ID, c.ns, rec.LastN)
+	err = v.DocOps(rec.Key, 0, func(op core.DocOp) error {
+		if len(c.ns) > 0 && op.N <= c.ns[len(c.ns)-1] || op.N > rec.LastN {
+			return fmt.Errorf("op %d of document %q comes after %v, the last is %d", op.N, rec.ID, c.ns, rec.LastN)
 		}
-		c.ops, c.ns = append(c.ops, update), append(c.ns, n)
+		c.ops, c.ns = append(c.ops, op.Update), append(c.ns, op.N)
 		return nil
 	})
 	if err != nil {
@@ -446,7 +446,7 @@ func (s *site) verifyCache() {
 			for _, c := range clients {
 				want[c.Client], ends[c.Client] = c, c.End
 			}
-			if !maps.EqualFunc(h.Clients, want, sameClient) {
+			if !maps.Equal(h.Clients, want) {
 				s.t.Errorf("cached clients of %q = %v, want %v", rec.ID, h.Clients, want)
 			}
 			if vector := yjs.EncodeStateVector(ends); !bytes.Equal(h.Vector, vector) {
@@ -458,10 +458,6 @@ func (s *site) verifyCache() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-}
-
-func sameClient(a, b core.DocClient) bool {
-	return a.Client == b.Client && a.End == b.End && a.Owner == b.Owner && bytes.Equal(a.Foreign, b.Foreign)
 }
 
 // dump describes all of a space that replicas must agree on, by key.

@@ -2,7 +2,10 @@ package somatest
 
 import (
 	"encoding/binary"
+	"testing"
 	"unicode/utf16"
+
+	"github.com/soma-sdk/soma/internal/yjs"
 )
 
 // Root is the name of the text that the updates of this package write to.
@@ -61,4 +64,23 @@ func item(client, clock uint64, kind byte) []byte {
 func appendString(b []byte, s string) []byte {
 	b = binary.AppendUvarint(b, uint64(len(s)))
 	return append(b, s...)
+}
+
+// WithoutEarly returns a canonical state without the deletions of content that it does
+// not hold: a store keeps those to itself until the content comes.
+func WithoutEarly(tb testing.TB, state []byte) []byte {
+	tb.Helper()
+	u, err := yjs.ParseUpdate(state)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	early := yjs.Without(u.Deleted(), u.Content())
+	if len(early) == 0 {
+		return state
+	}
+	u.SetDeletes(yjs.Without(u.Deleted(), early))
+	if state, err = yjs.Compact(u.Encode()); err != nil {
+		tb.Fatal(err)
+	}
+	return state
 }

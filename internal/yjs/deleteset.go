@@ -85,27 +85,6 @@ func (ds *deleteSet) normalize() {
 	}
 }
 
-// mergeRanges sorts ranges and joins those that overlap or touch, in place.
-func mergeRanges(ranges []Range) []Range {
-	if len(ranges) < 2 {
-		return ranges
-	}
-	byClock := func(a, b Range) int { return cmp.Compare(a.Clock, b.Clock) }
-	if !slices.IsSortedFunc(ranges, byClock) {
-		slices.SortStableFunc(ranges, byClock)
-	}
-	out := ranges[:1]
-	for _, r := range ranges[1:] {
-		last := &out[len(out)-1]
-		if last.end() >= r.Clock {
-			last.Len = max(last.Len, r.end()-last.Clock)
-		} else {
-			out = append(out, r)
-		}
-	}
-	return out
-}
-
 // write encodes the set, higher clients first.
 func (ds *deleteSet) write(w *writer) {
 	byClient := slices.Clone(ds.clients)

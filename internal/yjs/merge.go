@@ -24,6 +24,15 @@ func Merge(updates ...[]byte) ([]byte, error) { return merge(updates, likeYjs) }
 // content before GC, then the longer one.
 func Union(updates ...[]byte) ([]byte, error) { return merge(updates, contentFirst) }
 
+// UnionOf is Union, decoded.
+func UnionOf(updates ...[]byte) (*Update, error) {
+	owned := make([][]byte, len(updates))
+	for i, update := range updates {
+		owned[i] = bytes.Clone(update)
+	}
+	return unionOf(owned)
+}
+
 // tieRule says which of several structs at the same clock is taken.
 type tieRule int
 

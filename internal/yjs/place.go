@@ -47,9 +47,7 @@ func Place(kept, void [][]byte) (Placed, error) {
 		}
 	}
 	if len(out.Void) > 0 {
-		slices.SortFunc(out.Void, func(a, b ClientRange) int {
-			return cmp.Or(cmp.Compare(a.Client, b.Client), cmp.Compare(a.Range.Clock, b.Range.Clock))
-		})
+		slices.SortFunc(out.Void, compareClientRanges)
 		p.place()
 	}
 	out.State = k.Encode()
@@ -61,6 +59,25 @@ func unionOf(updates [][]byte) (*Update, error) {
 		return &Update{deletes: &deleteSet{}}, nil
 	}
 	return union(updates)
+}
+
+// DeletesOf returns what updates delete, by client and clock.
+func DeletesOf(updates [][]byte) ([]ClientRange, error) {
+	all, err := unionOf(updates)
+	if err != nil {
+		return nil, err
+	}
+	var out []ClientRange
+	err = all.Deletes(func(client uint64, r Range) error {
+		out = append(out, ClientRange{client, r})
+		return nil
+	})
+	slices.SortFunc(out, compareClientRanges)
+	return out, err
+}
+
+func compareClientRanges(a, b ClientRange) int {
+	return cmp.Or(cmp.Compare(a.Client, b.Client), cmp.Compare(a.Range.Clock, b.Range.Clock))
 }
 
 // appendRange appends a range, joined with the last one if they touch.
@@ -192,33 +209,6 @@ func (u *Update) forget(gone map[uint64][]Range) {
 		}
 	}
 	u.deletes = left
-}
-
-// subtractRanges returns what of ranges is not in others. Both are in order.
-func subtractRanges(ranges, others []Range) []Range {
-	var left []Range
-	for _, r := range ranges {
-		for len(others) > 0 && others[0].end() <= r.Clock {
-			others = others[1:]
-		}
-		for _, o := range others {
-			if o.Clock >= r.end() || r.Len == 0 {
-				break
-			}
-			if o.Clock > r.Clock {
-				left = append(left, Range{r.Clock, o.Clock - r.Clock})
-			}
-			if o.end() < r.end() {
-				r = Range{o.end(), r.end() - o.end()}
-			} else {
-				r.Len = 0
-			}
-		}
-		if r.Len > 0 {
-			left = append(left, r)
-		}
-	}
-	return left
 }
 
 // Touches reports whether the update builds upon content in the ranges, which are by

@@ -280,6 +280,33 @@ func (u *Update) Deletes(fn func(client uint64, r Range) error) error {
 	return nil
 }
 
+// Deleted returns what the update deletes, by client. It is not to be changed.
+func (u *Update) Deleted() map[uint64][]Range {
+	u.deletes.normalize()
+	by := make(map[uint64][]Range, len(u.deletes.clients))
+	for _, c := range u.deletes.clients {
+		by[c.client] = c.ranges
+	}
+	return by
+}
+
+// Content returns what content the update holds, by client.
+func (u *Update) Content() map[uint64][]Range {
+	by := map[uint64][]Range{}
+	u.AddContentTo(by)
+	return by
+}
+
+// HasContentOf reports whether the update holds content of a client.
+func (u *Update) HasContentOf(client uint64) bool {
+	for _, s := range u.sections {
+		if s.client == client {
+			return slices.ContainsFunc(s.structs, func(it *item) bool { return !it.isSkip() })
+		}
+	}
+	return false
+}
+
 // HasContent reports whether the update holds content, gaps aside.
 func (u *Update) HasContent() bool { return len(u.sections) > 0 }
 
@@ -302,22 +329,6 @@ func (u *Update) OwnDeletes() map[uint64][]Range {
 	return own
 }
 
-// intersect returns what two lists of ranges, merged and in order, have in common.
-func intersect(a, b []Range) []Range {
-	var both []Range
-	for len(a) > 0 && len(b) > 0 {
-		if first, end := max(a[0].Clock, b[0].Clock), min(a[0].end(), b[0].end()); first < end {
-			both = append(both, Range{first, end - first})
-		}
-		if a[0].end() < b[0].end() {
-			a = a[1:]
-		} else {
-			b = b[1:]
-		}
-	}
-	return both
-}
-
 // ForgetDeletes drops deletions, given as ranges in order, from the update, but for
 // those that are not in deleted.
 func (u *Update) ForgetDeletes(ranges, deleted map[uint64][]Range) {
@@ -336,6 +347,13 @@ func (u *Update) SetDeletes(deletes map[uint64][]Range) {
 			u.deletes.add(client, r)
 		}
 	}
+}
+
+// DeletesUpdate returns an update that only deletes.
+func DeletesUpdate(deletes map[uint64][]Range) *Update {
+	u := &Update{}
+	u.SetDeletes(deletes)
+	return u
 }
 
 // Advance moves ends (client -> first clock that is not had) over all content of
@@ -470,18 +488,6 @@ func (u *Update) AddContentTo(all map[uint64][]Range) {
 		}
 		all[s.client] = ranges
 	}
-}
-
-// addRange adds a range to ranges that are in order and merged.
-func addRange(ranges []Range, r Range) []Range {
-	from := sort.Search(len(ranges), func(i int) bool { return ranges[i].end() >= r.Clock })
-	to := from
-	for ; to < len(ranges) && ranges[to].Clock <= r.end(); to++ {
-		end := max(r.end(), ranges[to].end())
-		r.Clock = min(r.Clock, ranges[to].Clock)
-		r.Len = end - r.Clock
-	}
-	return slices.Replace(ranges, from, to, r)
 }
 
 // ranges returns what the update holds of a client, merged and in order.

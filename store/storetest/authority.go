@@ -208,9 +208,9 @@ func testVoidOps(_ *testing.T, f *fixture) {
 	s, w := f.space("s"), f.writer("w")
 	d := f.doc(s, "d")
 	keys := make([]int64, 4)
-	ops := func(list func(doc, after int64, fn func(int64, []byte) error) error) (got []string, err error) {
-		err = list(d, 0, func(n int64, update []byte) error {
-			got = append(got, fmt.Sprint(n, string(update)))
+	ops := func(list func(doc, after int64, fn func(core.DocOp) error) error) (got []string, err error) {
+		err = list(d, 0, func(op core.DocOp) error {
+			got = append(got, fmt.Sprint(op.N, string(op.Update)))
 			return nil
 		})
 		return got, err

@@ -429,12 +429,12 @@ func testDocs(t *testing.T, f *fixture) {
 func testDocClients(t *testing.T, f *fixture) {
 	d := f.doc(f.space("s"), "d")
 	const maxYjs = 1<<53 - 1
-	low := core.DocClient{Client: 1, End: maxYjs, Owner: 5}
-	mid := core.DocClient{Client: 1 << 32, End: 10, Owner: 6, Foreign: []byte{1, 2}}
+	low := core.DocClient{Client: 1, End: maxYjs}
+	mid := core.DocClient{Client: 1 << 32, End: 10}
 	high := core.DocClient{Client: maxYjs, End: 0}
 	f.everywhere(func(tx core.Tx) error {
 		return errors.Join(
-			tx.PutDocClient(d, core.DocClient{Client: 1, End: 1, Owner: 1, Foreign: []byte{7}}), tx.PutDocClient(d, low),
+			tx.PutDocClient(d, core.DocClient{Client: 1, End: 1}), tx.PutDocClient(d, low),
 			tx.PutDocClient(d, high), tx.PutDocClient(d, mid), tx.PutDocClient(d+1, core.DocClient{Client: 2}))
 	}, func(v core.View) error {
 		got, err := v.DocClient(d, 1)
@@ -583,12 +583,12 @@ func testDocOps(t *testing.T, f *fixture) {
 		}
 		for _, after := range []int64{0, 1, 1024, 2999, 3000} {
 			var got []op
-			err := v.DocOps(d, after, func(n int64, update []byte) error {
-				got = append(got, op{n, string(update)})
+			err := v.DocOps(d, after, func(o core.DocOp) error {
+				got = append(got, op{o.N, string(o.Update)})
 				// The view stays usable, for the same listing too.
 				_, err := v.DocByKey(d)
-				if n%1000 == 0 {
-					err = errors.Join(err, v.DocOps(d, 2999, func(int64, []byte) error { return nil }))
+				if o.N%1000 == 0 {
+					err = errors.Join(err, v.DocOps(d, 2999, func(core.DocOp) error { return nil }))
 				}
 				return err
 			})
@@ -597,7 +597,7 @@ func testDocOps(t *testing.T, f *fixture) {
 			}
 		}
 		stop, calls := errors.New("stop"), 0
-		err = v.DocOps(d, 0, func(int64, []byte) error { calls++; return stop })
+		err = v.DocOps(d, 0, func(core.DocOp) error { calls++; return stop })
 		if err := fails("DocOps", err, stop); err != nil {
 			return err
 		}
@@ -607,7 +607,7 @@ func testDocOps(t *testing.T, f *fixture) {
 		if err := tx.AddDocOp(d, 5000, 1<<40, 0, 10); err != nil {
 			return err
 		}
-		return tx.DocOps(d, 4999, func(int64, []byte) error { return nil })
+		return tx.DocOps(d, 4999, func(core.DocOp) error { return nil })
 	})
 	if err := fails("DocOps of an entry that is not there", err, core.ErrCorrupt); err != nil {
 		t.Error(err)

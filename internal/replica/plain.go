@@ -1,0 +1,133 @@
+package replica
+
+import (
+	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/yjs"
+)
+
+// plain reports whether an update of an entry of others can just be added to its
+// document, as nearly all can. If not, the document has to be made anew from all of its
+// entries: some of the update does not count, or something else does no more.
+func (w *work) plain(space *core.SpaceRecord, h *head, u *yjs.Update, rec *core.EntryRecord) (bool, error) {
+	if w.remakes[headKey{space.Key, h.ID}] != nil { // will be, and what is known of it is not true any more
+		return false, nil
+	}
+	void, err := w.voidOf(space, h)
+	if err != nil || u.Touches(void.structs) {
+		return false, err
+	}
+	if counts, err := w.allDeletesCount(space, h, u, rec, void); err != nil || !counts {
+		return false, err
+	}
+	if claims, err := w.claimsAnew(space, h, u, rec); err != nil || claims {
+		return false, err
+	}
+	state, err := w.overlapped(h, u)
+	if err != nil || state == nil {
+		return err == nil, err
+	}
+	_, differs := u.Rivals(state)
+	return !differs, nil
+}
+
+// allDeletesCount reports whether the author of an update knew, or brought along, all
+// that it deletes.
+func (w *work) allDeletesCount(space *core.SpaceRecord, h *head, u *yjs.Update, rec *core.EntryRecord, void *voidContent) (bool, error) {
+	deletes := u.Deleted()
+	if len(deletes) == 0 {
+		return true, nil
+	}
+	had := h.has(deletes)
+	yjs.AddRanges(had, u.Content())
+	if len(yjs.Without(deletes, had)) > 0 || yjs.Intersects(deletes, yjs.ByClient(void.structs)) {
+		return false, nil
+	}
+	if seesAll(rec) {
+		return true, nil
+	}
+	unseen, err := w.unseenOf(space, h, rec)
+	return err == nil && !yjs.Intersects(deletes, unseen), err
+}
+
+// unseen is the content of a document in entries that another did not know. Entries of
+// one writer that follow each other mostly do not know the same.
+type unseen struct {
+	gaps    string
+	content map[uint64][]yjs.Range
+}
+
+// unseenOf returns what content that came here before an entry its author did not know.
+func (w *work) unseenOf(space *core.SpaceRecord, h *head, rec *core.EntryRecord) (map[uint64][]yjs.Range, error) {
+	if h.unseen != nil && h.unseen.gaps == string(rec.Gaps) && string(rec.Gaps) != string(manyGaps) {
+		return h.unseen.content, nil
+	}
+	ops, err := w.opsUnseen(space, h, rec)
+	if err != nil {
+		return nil, err
+	}
+	content := map[uint64][]yjs.Range{}
+	for _, op := range ops {
+		u, err := yjs.ParseUpdate(op.Update)
+		if err != nil {
+			return nil, damaged("content", h, err)
+		}
+		u.AddContentTo(content)
+	}
+	h.unseen = &unseen{string(rec.Gaps), content}
+	return content, nil
+}
+
+// opsUnseen returns the updates of a document, of other entries, that an entry did not
+// know.
+func (w *work) opsUnseen(space *core.SpaceRecord, h *head, rec *core.EntryRecord) ([]core.DocOp, error) {
+	past, known, err := w.pastOf(space).pastOf(rec)
+	if err != nil {
+		return nil, err
+	}
+	since := rec.Pos + 1
+	switch {
+	case !known:
+		since = 0
+	case !seesAll(rec):
+		since = int64(past.With(int(rec.Pos)).Gaps[0].First)
+	}
+	ops, err := w.DocOpsSince(h.Key, since)
+	if err != nil {
+		return nil, err
+	}
+	others := make([]core.EntryRecord, len(ops))
+	for i, op := range ops {
+		if others[i], err = w.EntryByKey(op.Entry); err != nil {
+			return nil, err
+		}
+	}
+	knows, err := w.pastOf(space).knows(rec, others)
+	if err != nil {
+		return nil, err
+	}
+	left := ops[:0]
+	for i, op := range ops {
+		if !knows[i] && op.Entry != rec.Key {
+			left = append(left, op)
+		}
+	}
+	return left, nil
+}
+
+// overlapped returns the state of a document that has content at clocks of an update,
+// nil if it has none.
+func (w *work) overlapped(h *head, u *yjs.Update) (*yjs.Update, error) {
+	content := u.Content()
+	if !yjs.Intersects(content, h.has(content)) {
+		return nil, nil
+	}
+	s := &stored{DocRecord: h.DocRecord}
+	if err := s.read(w.Tx); err != nil {
+		return nil, err
+	}
+	state, err := yjs.UnionOf(s.updates...)
+	if err != nil {
+		return nil, damaged("content", h, err)
+	}
+	return state, nil
+}

@@ -1,0 +1,58 @@
+package store
+
+import (
+	"fmt"
+
+	"github.com/soma-sdk/soma/internal/core"
+)
+
+const lostColumns = "SELECT l.doc, l.entry, l.client, l.clock, l.len FROM doc_lost l "
+
+// DocLost implements core.View.
+func (v *view) DocLost(doc int64) ([]core.LostRecord, error) {
+	return v.lost("WHERE l.doc = ?+0 ORDER BY l.entry, l.client, l.clock", doc)
+}
+
+// Lost implements core.View.
+func (v *view) Lost(space int64) ([]core.LostRecord, error) {
+	return v.lost("JOIN doc d ON d.id = l.doc WHERE d.space = ?+0 ORDER BY l.doc, l.entry, l.client, l.clock", space)
+}
+
+func (v *view) lost(which string, key int64) ([]core.LostRecord, error) {
+	var recs []core.LostRecord
+	err := v.c.each(lostColumns+which, []any{key}, func(r *row) bool {
+		recs = append(recs, core.LostRecord{
+			Doc: r.int(0), Entry: r.int(1), Client: r.uint(2), Range: core.ClockRange{Clock: r.uint(3), Len: r.uint(4)},
+		})
+		return true
+	})
+	if err != nil {
+		return nil, wrap("list lost content", err)
+	}
+	return recs, nil
+}
+
+// SetDocLost implements core.Tx.
+func (t *tx) SetDocLost(doc int64, lost []core.LostRecord) error {
+	if _, err := t.c.exec("DELETE FROM doc_lost WHERE doc = ?", doc); err != nil {
+		return fmt.Errorf("remove lost content of document %d: %w", doc, err)
+	}
+	for _, l := range lost {
+		_, err := t.c.exec("INSERT INTO doc_lost (doc, entry, client, clock, len) VALUES (?, ?, ?, ?, ?)",
+			doc, l.Entry, int64(l.Client), int64(l.Range.Clock), int64(l.Range.Len))
+		if err != nil {
+			return fmt.Errorf("write lost content of document %d: %w", doc, err)
+		}
+	}
+	return nil
+}
+
+// DocEarly implements core.View.
+func (v *view) DocEarly(doc int64) ([]byte, error) {
+	return v.body("SELECT body FROM doc_early WHERE doc = ?", "read early deletions", doc)
+}
+
+// SetDocEarly implements core.Tx.
+func (t *tx) SetDocEarly(doc int64, update []byte) error {
+	return t.setBody("doc_early", "write early deletions", doc, update)
+}

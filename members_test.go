@@ -578,7 +578,7 @@ func (m *team) act(r *rand.Rand, names []string, clocks map[string]uint64) {
 			ends, err := stateVector(d.StateVector)
 			m.must("state vector", err)
 			for c, end := range ends {
-				if r.IntN(len(ends)) == 0 {
+				if r.IntN(len(ends)) == 0 && c != client {
 					after = &[2]uint64{c, uint64(r.IntN(int(end)))}
 				}
 			}

@@ -212,25 +212,23 @@ func (u *Update) forget(gone map[uint64][]Range) {
 }
 
 // Touches reports whether the update builds upon content in the ranges, which are by
-// client and clock: follows it, or names it as a neighbour or parent.
+// client and clock: comes after it, of the same client, or names it as a neighbour or
+// parent.
 func (u *Update) Touches(ranges []ClientRange) bool {
-	in := func(client, clock uint64, follows bool) bool {
-		i := sort.Search(len(ranges), func(i int) bool {
+	from := func(client, clock uint64) int {
+		return sort.Search(len(ranges), func(i int) bool {
 			r := ranges[i]
-			return r.Client > client || r.Client == client && r.Range.end() >= clock
+			return r.Client > client || r.Client == client && r.Range.end() > clock
 		})
-		if i == len(ranges) || ranges[i].Client != client {
-			return false
-		}
-		if r := ranges[i].Range; r.end() == clock {
-			return follows || i+1 < len(ranges) && ranges[i+1].Client == client && ranges[i+1].Range.Clock == clock
-		}
-		return ranges[i].Range.Clock <= clock
 	}
 	for _, s := range u.sections {
+		first := from(s.client, 0)
 		for _, it := range s.structs {
-			touches := in(it.id.Client, it.id.Clock, true)
-			it.refs(func(id ID) { touches = touches || in(id.Client, id.Clock, false) })
+			touches := first < len(ranges) && ranges[first].Client == s.client && ranges[first].Range.Clock < it.end()
+			it.refs(func(id ID) {
+				at := from(id.Client, id.Clock)
+				touches = touches || at < len(ranges) && ranges[at].Client == id.Client && ranges[at].Range.Clock <= id.Clock
+			})
 			if touches {
 				return true
 			}

@@ -6,21 +6,10 @@ import (
 	"github.com/soma-sdk/soma/internal/core"
 )
 
-const lostColumns = "SELECT l.doc, l.entry, l.client, l.clock, l.len FROM doc_lost l "
-
-// DocLost implements core.View.
-func (v *view) DocLost(doc int64) ([]core.LostRecord, error) {
-	return v.lost("WHERE l.doc = ?+0 ORDER BY l.entry, l.client, l.clock", doc)
-}
-
-// Lost implements core.View. It walks doc_lost, which is nearly always empty.
+// Lost implements core.View.
 func (v *view) Lost(space int64) ([]core.LostRecord, error) {
-	return v.lost("CROSS JOIN doc d ON d.id = l.doc WHERE d.space = ?+0 ORDER BY l.doc, l.entry, l.client, l.clock", space)
-}
-
-func (v *view) lost(which string, key int64) ([]core.LostRecord, error) {
 	var recs []core.LostRecord
-	err := v.c.each(lostColumns+which, []any{key}, func(r *row) bool {
+	err := v.c.each("SELECT doc, entry, client, clock, len FROM doc_lost WHERE space = ?+0 ORDER BY doc, entry, client, clock", []any{space}, func(r *row) bool {
 		recs = append(recs, core.LostRecord{
 			Doc: r.int(0), Entry: r.int(1), Client: r.uint(2), Range: core.ClockRange{Clock: r.uint(3), Len: r.uint(4)},
 		})
@@ -33,13 +22,13 @@ func (v *view) lost(which string, key int64) ([]core.LostRecord, error) {
 }
 
 // SetDocLost implements core.Tx.
-func (t *tx) SetDocLost(doc int64, lost []core.LostRecord) error {
-	if _, err := t.c.exec("DELETE FROM doc_lost WHERE doc = ?", doc); err != nil {
+func (t *tx) SetDocLost(space, doc int64, lost []core.LostRecord) error {
+	if _, err := t.c.exec("DELETE FROM doc_lost WHERE space = ? AND doc = ?", space, doc); err != nil {
 		return fmt.Errorf("remove lost content of document %d: %w", doc, err)
 	}
 	for _, l := range lost {
-		_, err := t.c.exec("INSERT INTO doc_lost (doc, entry, client, clock, len) VALUES (?, ?, ?, ?, ?)",
-			doc, l.Entry, int64(l.Client), int64(l.Range.Clock), int64(l.Range.Len))
+		_, err := t.c.exec("INSERT INTO doc_lost (space, doc, entry, client, clock, len) VALUES (?, ?, ?, ?, ?, ?)",
+			space, doc, l.Entry, int64(l.Client), int64(l.Range.Clock), int64(l.Range.Len))
 		if err != nil {
 			return fmt.Errorf("write lost content of document %d: %w", doc, err)
 		}

@@ -164,12 +164,13 @@ CREATE TABLE doc_early (
 ) STRICT;
 
 CREATE TABLE doc_lost (
+	space  INTEGER NOT NULL,
 	doc    INTEGER NOT NULL,
 	entry  INTEGER NOT NULL,
 	client INTEGER NOT NULL,
 	clock  INTEGER NOT NULL,
 	len    INTEGER NOT NULL,
-	PRIMARY KEY (doc, entry, client, clock)
+	PRIMARY KEY (space, doc, entry, client, clock)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE doc_snapshot (

@@ -141,10 +141,8 @@ type View interface {
 	// DocEarly returns deletions that were made here of content which is not, as a
 	// Yjs v1 update, or nil.
 	DocEarly(doc int64) ([]byte, error)
-	// DocLost returns the content of kept entries that lost its clocks to other
-	// content, by entry, client and clock.
-	DocLost(doc int64) ([]LostRecord, error)
-	// Lost is DocLost for all documents of a space.
+	// Lost returns the content of kept entries that lost its clocks to other content,
+	// by document, entry, client and clock.
 	Lost(space int64) ([]LostRecord, error)
 	// Tail returns the unsealed updates of a document in order.
 	Tail(doc int64) ([]TailRecord, error)
@@ -206,8 +204,8 @@ type Tx interface {
 	SetDocSnapshot(doc int64, update []byte) error
 	// SetDocEarly replaces what DocEarly returns; nil removes it.
 	SetDocEarly(doc int64, update []byte) error
-	// SetDocLost replaces what DocLost returns.
-	SetDocLost(doc int64, lost []LostRecord) error
+	// SetDocLost replaces what Lost returns of a document.
+	SetDocLost(space, doc int64, lost []LostRecord) error
 	// AddDocOp records that op n of the document is the bytes
 	// [off, off+length) of the entry's Ops.
 	AddDocOp(doc, n, entry int64, off, length int) error

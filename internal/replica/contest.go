@@ -91,7 +91,7 @@ func (w *work) setLost(space *core.SpaceRecord, h *head, lost []core.LostRecord)
 		return err
 	}
 	a.contests = nil
-	return w.SetDocLost(h.Key, lost)
+	return w.SetDocLost(space.Key, h.Key, lost)
 }
 
 // claimsAnew reports whether an entry writes under a contested clientID without knowing

@@ -107,24 +107,18 @@ func testLost(_ *testing.T, f *fixture) {
 	lost := func(doc, entry int64, client, clock uint64) core.LostRecord {
 		return core.LostRecord{Doc: doc, Entry: entry, Client: client, Range: core.ClockRange{Clock: clock, Len: 2}}
 	}
-	check := func(ofD, ofSpace []core.LostRecord) func(core.View) error {
+	check := func(want ...core.LostRecord) func(core.View) error {
 		return func(v core.View) error {
-			got, err := v.DocLost(d)
-			if err := equal("DocLost", got, err, ofD); err != nil {
-				return err
-			}
-			got, err = v.Lost(s)
-			return equal("Lost", got, err, ofSpace)
+			got, err := v.Lost(s)
+			return equal("Lost", got, err, want)
 		}
 	}
 	f.everywhere(func(tx core.Tx) error {
 		return errors.Join(
-			tx.SetDocLost(d, []core.LostRecord{lost(d, 9, 1, 0), lost(d, 3, 2, 0), lost(d, 3, 1, 5)}),
-			tx.SetDocLost(e, []core.LostRecord{lost(e, 3, 1<<53-1, 0)}), tx.SetDocLost(elsewhere, []core.LostRecord{lost(elsewhere, 1, 1, 1)}))
-	}, check([]core.LostRecord{lost(d, 3, 1, 5), lost(d, 3, 2, 0), lost(d, 9, 1, 0)},
-		[]core.LostRecord{lost(d, 3, 1, 5), lost(d, 3, 2, 0), lost(d, 9, 1, 0), lost(e, 3, 1<<53-1, 0)}))
-	f.everywhere(func(tx core.Tx) error { return tx.SetDocLost(d, nil) },
-		check(nil, []core.LostRecord{lost(e, 3, 1<<53-1, 0)}))
+			tx.SetDocLost(s, d, []core.LostRecord{lost(d, 9, 1, 0), lost(d, 3, 2, 0), lost(d, 3, 1, 5)}),
+			tx.SetDocLost(s, e, []core.LostRecord{lost(e, 3, 1<<53-1, 0)}), tx.SetDocLost(other, elsewhere, []core.LostRecord{lost(elsewhere, 1, 1, 1)}))
+	}, check(lost(d, 3, 1, 5), lost(d, 3, 2, 0), lost(d, 9, 1, 0), lost(e, 3, 1<<53-1, 0)))
+	f.everywhere(func(tx core.Tx) error { return tx.SetDocLost(s, d, nil) }, check(lost(e, 3, 1<<53-1, 0)))
 }
 
 func testEarly(_ *testing.T, f *fixture) {

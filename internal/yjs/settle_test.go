@@ -149,7 +149,7 @@ func TestRivals(t *testing.T) {
 	pair := append([]byte{1, 1, 1, 0, text, 1, 1, 't', 5, 'a'}, append([]byte("😀"), 0)...)
 	halves := append([]byte{1, 1, 1, 0, text, 1, 1, 't', 7, 'a'}, append([]byte("\uFFFD\uFFFD"), 0)...)
 	for name, c := range map[string]struct {
-		update, state       []byte
+		update, state      []byte
 		content, something bool
 	}{
 		"the same":             {run{0, 3, text, 'a'}.update(), run{0, 9, text, 'a'}.update(), false, false},

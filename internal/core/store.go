@@ -63,8 +63,9 @@ type View interface {
 	// ContentOf returns up to limit content entries of one writer with keys greater
 	// than after and seq of at least from, without Ops and Sig, in order of key.
 	ContentOf(space, writer int64, from uint64, after int64, limit int) ([]EntryRecord, error)
-	// EntriesAt returns the entries of one writer at one seq: several after a fork.
-	EntriesAt(space, writer int64, chain Chain, seq uint64) ([]EntryRecord, error)
+	// EntriesAt returns up to limit entries of one writer at one seq, in order of key:
+	// several after a fork.
+	EntriesAt(space, writer int64, chain Chain, seq uint64, limit int) ([]EntryRecord, error)
 	// FirstFork returns the lowest seq at which a writer's chain has several
 	// entries, 0 for none.
 	FirstFork(space, writer int64, chain Chain) (uint64, error)

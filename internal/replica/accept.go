@@ -106,6 +106,9 @@ func (r *Replica) Accept(ctx context.Context, space core.SpaceID, entries []core
 func (r *Replica) accept(ctx context.Context, space core.SpaceID, arrivals []arrival, found bool) ([]Outcome, error) {
 	outcomes := make([]Outcome, len(arrivals))
 	err := r.write(ctx, events.SourceDaemon, func(w *work) error {
+		if err := w.yield(space, arrivals); err != nil {
+			return err
+		}
 		s, err := w.spaceFor(space, arrivals, found)
 		if err != nil {
 			return err
@@ -224,11 +227,6 @@ func (w *work) takeOne(space *core.SpaceRecord, a *arrival) (Outcome, error) {
 		return outcome, err
 	}
 	outcome.Status = Accepted
-	if a.entry.Writer == w.r.self.writer { // a copy of this directory, or this one before a loss
-		if err := w.mint(); err != nil {
-			return outcome, err
-		}
-	}
 	if a.entry.Chain == core.ChainMembership { // finish draws the conclusions from all of them
 		return outcome, w.noteCuts(space, a.entry, rec)
 	}

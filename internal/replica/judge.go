@@ -136,7 +136,7 @@ func (w *work) noteCuts(space *core.SpaceRecord, e *log.Entry, rec *core.EntryRe
 	if len(now.CutsOf(e.Peer)) == 0 || e.Chain != core.ChainContent {
 		return nil
 	}
-	same, err := w.EntriesAt(space.Key, rec.Writer, rec.Chain, rec.Seq)
+	same, err := w.EntriesAt(space.Key, rec.Writer, rec.Chain, rec.Seq, 2)
 	if err == nil && len(same) > 1 {
 		a.judge[e.Peer] = true
 	}

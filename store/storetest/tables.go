@@ -170,11 +170,15 @@ func testEntries(t *testing.T, f *fixture) {
 				return err
 			}
 		}
-		got, err := v.EntriesAt(s, w, core.ChainContent, 2)
+		got, err := v.EntriesAt(s, w, core.ChainContent, 2, 1)
+		if err := equal("EntriesAt a fork, the first", got, err, recs[2:3]); err != nil {
+			return err
+		}
+		got, err = v.EntriesAt(s, w, core.ChainContent, 2, 10)
 		if err := equal("EntriesAt a fork", got, err, recs[2:4]); err != nil {
 			return err
 		}
-		got, err = v.EntriesAt(s, w, core.ChainContent, 3)
+		got, err = v.EntriesAt(s, w, core.ChainContent, 3, 10)
 		if err := equal("EntriesAt nothing", got, err, nil); err != nil {
 			return err
 		}

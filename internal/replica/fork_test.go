@@ -1,0 +1,134 @@
+package replica_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/events"
+	"github.com/soma-sdk/soma/internal/log"
+	"github.com/soma-sdk/soma/internal/replica"
+)
+
+// heard returns the reasons of the events about a space that fn causes, in order.
+func (s *site) heard(space core.SpaceID, fn func()) []string {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(s.ctx())
+	defer cancel()
+	ch := s.hub.Subscribe(ctx)
+	fn()
+	s.hub.Emit(events.DomainEvent{Kind: events.SpaceChanged, Source: events.SourceDaemon, SpaceID: "the end"})
+	var reasons []string
+	for ev := range ch {
+		if ev.SpaceID == "the end" {
+			break
+		}
+		if ev.Kind == events.SpaceChanged && ev.SpaceID == space {
+			reasons = append(reasons, ev.Reason)
+		}
+	}
+	return reasons
+}
+
+func (s *site) forks(space core.SpaceID) []replica.Fork {
+	s.t.Helper()
+	forks, err := s.Forks(s.ctx(), space)
+	if err != nil {
+		s.t.Fatalf("Forks = %v", err)
+	}
+	return forks
+}
+
+// TestForksAreBounded takes in a member who forks wherever there is a place to.
+func TestForksAreBounded(t *testing.T) {
+	s := openSite(t, siteOptions{})
+	space := s.create("space")
+	const width = 2 * replica.MaxForkEntries
+	base := newAuthor(t, s.id.Key(), space, 1)
+	var all []core.Entry
+	for n := range uint64(3) {
+		root := *base
+		base.write(nil, update("doc", insert(n+1, 0, "x")))
+		all = append(all, base.last.Raw)
+		for i := range width {
+			branch := root
+			all = append(all,
+				branch.write(nil, update("doc", insert(n+1, 0, "x"))).Raw,
+				branch.write(nil, update(fmt.Sprint(i), insert(1, 0, "x"))).Raw)
+		}
+	}
+	last := len(all) - 1 - 2*width // the last of the chain, to which the highest forks belong
+	reasons := s.heard(space, func() { s.wantStatus(space, replica.Waiting, all[last:]...) })
+	if len(reasons) != 0 || s.waiting(space) == 0 {
+		t.Errorf("reasons of events without a past = %q, want none", reasons)
+	}
+	reasons = s.heard(space, func() {
+		for _, e := range all[:last] {
+			s.wantStatus(space, replica.Accepted, e)
+		}
+	})
+	if got := strings.Join(reasons, " "); got != replica.ReasonForked {
+		t.Errorf("reasons of events = %q, want one fork", got)
+	}
+	forks := s.forks(space)
+	if len(forks) != 1 || forks[0].Seq != 1 || len(forks[0].Entries) != replica.MaxForkEntries || forks[0].Entries[0] != all[0].Hash() ||
+		forks[0].Member != s.Peer() || forks[0].Incarnation != base.incarnation || forks[0].Chain != core.ChainContent {
+		t.Errorf("Forks = %+v, want the first one, and the first %d of its entries", forks, replica.MaxForkEntries)
+	}
+}
+
+// TestEarlierForkIsNews shows a fork before one that is known, and one of the other
+// chain, to a replica and what it logs.
+func TestEarlierForkIsNews(t *testing.T) {
+	var lines bytes.Buffer
+	s := openSite(t, siteOptions{logger: slog.New(slog.NewTextHandler(&lines, nil))})
+	space := s.create("space")
+	w := newAuthor(t, s.id.Key(), space, 1)
+	root := *w
+	one := w.write(nil, update("doc", insert(1, 0, "1")))
+	second := *w
+	two, three := w.write(nil, update("doc", insert(1, 1, "2"))), w.write(nil, update("doc", insert(1, 2, "3")))
+	acts := func(name string) core.Entry {
+		return w.sign(log.Header{
+			Space: w.genesis, Incarnation: w.incarnation, Chain: core.ChainMembership, Seq: 1, Auth: []core.Hash{w.genesis}, Lamport: 2,
+		}, log.MemberAdd{Peer: peerOf(stranger(name[0])), Role: log.RoleEditor, Kind: log.KindDevice}).Raw
+	}
+	for _, c := range []struct {
+		name  string
+		entry core.Entry
+		seqs  string // of the forks that are known then
+		tells bool
+	}{
+		{"a chain", one.Raw, "", false},
+		{"more of it", two.Raw, "", false},
+		{"still more", three.Raw, "", false},
+		{"a fork", second.write(nil, update("doc", insert(2, 0, "b"))).Raw, "2", true},
+		{"along its branch", second.write(nil, update("doc", insert(2, 1, "c"))).Raw, "2", false},
+		{"beyond the other branch", second.write(nil, update("doc", insert(2, 2, "d"))).Raw, "2", false},
+		{"an earlier one", root.write(nil, update("doc", insert(3, 0, "a"))).Raw, "1", true},
+		{"acts", acts("a"), "1", false},
+		{"other acts", acts("b"), "1 1", true},
+		{"third acts", acts("c"), "1 1", false},
+	} {
+		before := strings.Count(lines.String(), "has forked")
+		reasons := s.heard(space, func() { s.wantStatus(space, replica.Accepted, c.entry) })
+		var seqs []string
+		for _, f := range s.forks(space) {
+			seqs = append(seqs, fmt.Sprint(f.Seq))
+		}
+		if got := strings.Join(seqs, " "); got != c.seqs {
+			t.Errorf("%s: forks at %q, want %q", c.name, got, c.seqs)
+		}
+		// A change of members in the same job leaves no reason.
+		if got := len(reasons) > 0 && reasons[0] != replica.ReasonMembers; got != c.tells {
+			t.Errorf("%s: events for reasons %q, want one that tells of a fork = %v", c.name, reasons, c.tells)
+		}
+		if got := strings.Count(lines.String(), "has forked") > before; got != c.tells {
+			t.Errorf("%s: the log tells of a fork = %v, want %v", c.name, got, c.tells)
+		}
+	}
+}

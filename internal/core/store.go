@@ -97,8 +97,9 @@ type View interface {
 	Parked(space int64, missing Hash) ([]ParkedRecord, error)
 	// IsParked reports whether an entry with that hash waits.
 	IsParked(space int64, hash Hash) (bool, error)
-	// ParkedBytes returns what waits: of the author, and in the whole space.
-	ParkedBytes(space int64, author PeerID) (ofAuthor, ofSpace int64, err error)
+	// ParkedBytes returns what waits: of the author, of all who are members, and in the
+	// whole space.
+	ParkedBytes(space int64, author PeerID) (ofAuthor, ofMembers, ofSpace int64, err error)
 
 	// Doc returns ErrNotFound for a document that was never written.
 	Doc(space int64, id DocumentID) (DocRecord, error)

@@ -14,13 +14,6 @@ import (
 	"github.com/soma-sdk/soma/internal/yjs"
 )
 
-// Bounds on entries that wait for their past, in bytes as core.Entry.Size counts
-// them. What exceeds them is dropped: not had, not acknowledged, to be sent again.
-const (
-	MaxParkedPerAuthor = 4 << 20
-	MaxParkedPerSpace  = 32 << 20
-)
-
 // ReasonUpdate is the reason for refusing an entry whose doc.update op holds bytes
 // that are no Yjs update.
 const ReasonUpdate log.Reason = "doc-update"
@@ -172,8 +165,13 @@ func (w *work) spaceFor(id core.SpaceID, arrivals []arrival, found bool) (*core.
 // take accepts an entry, and then those that waited for it.
 func (w *work) take(space *core.SpaceRecord, a *arrival) (Outcome, error) {
 	outcome, err := w.takeOne(space, a)
-	if err != nil || outcome.Status != Accepted && outcome.Status != Known {
+	switch {
+	case err != nil:
 		return outcome, err
+	case outcome.Status == Rejected && a.final():
+		return outcome, w.forsake(space, outcome.Hash)
+	case outcome.Status != Accepted && outcome.Status != Known:
+		return outcome, nil
 	}
 	ready := []core.Hash{outcome.Hash}
 	for len(ready) > 0 {
@@ -191,8 +189,13 @@ func (w *work) take(space *core.SpaceRecord, a *arrival) (Outcome, error) {
 			if err != nil {
 				return outcome, err
 			}
-			if next.Status == Accepted {
+			switch next.Status {
+			case Accepted:
 				ready = append(ready, next.Hash)
+			case Rejected:
+				if err := w.forsake(space, next.Hash); err != nil {
+					return outcome, err
+				}
 			}
 		}
 	}
@@ -262,32 +265,6 @@ func (w *work) shelve(space *core.SpaceRecord, a *arrival, rec *core.EntryRecord
 		}
 	}
 	return nil
-}
-
-// park keeps an entry until the first entry that it misses is there. One that
-// holds a membership op from a newer version waits for the zero hash, which is
-// this program's next version.
-func (w *work) park(space *core.SpaceRecord, a *arrival, waiting *log.WaitingError) (Outcome, error) {
-	e := a.entry
-	outcome := Outcome{Hash: e.Hash, Status: Waiting, Err: waiting}
-	ofAuthor, ofSpace, err := w.ParkedBytes(space.Key, e.Peer)
-	if err != nil {
-		return outcome, err
-	}
-	parked, err := w.IsParked(space.Key, e.Hash)
-	if err != nil {
-		return outcome, err
-	}
-	size := int64(a.raw.Size())
-	if !parked && (ofAuthor+size > MaxParkedPerAuthor || ofSpace+size > MaxParkedPerSpace) {
-		outcome.Status = Dropped
-		return outcome, nil
-	}
-	var missing core.Hash
-	if len(waiting.Missing) > 0 {
-		missing = waiting.Missing[0]
-	}
-	return outcome, w.Park(core.ParkedRecord{Space: space.Key, Hash: e.Hash, Author: e.Peer, Missing: missing, Entry: a.raw})
 }
 
 // apply applies the ops of an accepted entry to the projections. Ops of newer

@@ -24,22 +24,43 @@ func (s *site) wantStatus(space core.SpaceID, want replica.Status, entries ...co
 	}
 }
 
-// TestRejectedLeavesNoHole lets an entry be refused whose successors wait for it.
+// TestRejectedLeavesNoHole lets an entry be refused for which its successors wait:
+// nothing can ever free them.
 func TestRejectedLeavesNoHole(t *testing.T) {
 	s := openSite(t, siteOptions{})
 	space := s.create("space")
 	a := newAuthor(t, s.id.Key(), space, 1)
 	first := a.write(nil, update("doc", insert(1, 0, "a")))
+	good := a.sign(a.header(), update("doc", insert(1, 1, "b")))
 	a.last = a.sign(a.header(), update("doc", []byte("bad")))
 	bad := a.last
-	after := a.write(nil, update("doc", insert(1, 1, "b")))
-	s.wantStatus(space, replica.Waiting, after.Raw)
-	s.wantStatus(space, replica.Rejected, bad.Raw)
+	after := []*log.Entry{a.write(nil, update("doc", insert(1, 1, "b"))), a.write(nil), a.write(nil)}
 	s.wantStatus(space, replica.Accepted, first.Raw)
-	s.wantText(space, "doc", "a")
-	if s.waiting(space) == 0 {
-		t.Error("nothing waits, want the entry that builds upon a refused one")
+	s.wantStatus(space, replica.Waiting, raws(after...)...)
+	waiting := s.waiting(space)
+	for name, e := range map[string]core.Entry{
+		"another's signature": {Header: bad.Raw.Header, Ops: bad.Raw.Ops, Sig: good.Raw.Sig},
+		"other ops":           {Header: bad.Raw.Header, Ops: good.Raw.Ops, Sig: bad.Raw.Sig},
+	} {
+		s.wantStatus(space, replica.Rejected, e)
+		if got := s.waiting(space); got != waiting {
+			t.Errorf("%d bytes wait after the entry came with %s, want %d: it may still come as it is", got, name, waiting)
+		}
 	}
+	s.wantStatus(space, replica.Rejected, bad.Raw)
+	if got := s.waiting(space); got != 0 {
+		t.Errorf("%d bytes wait for an entry that was refused, want none", got)
+	}
+
+	// So it is with what is refused when its own past has come.
+	stray := newAuthor(t, stranger(3), space, 1)
+	held := newAuthor(t, s.id.Key(), space, 2).write(nil, update("held", insert(1, 0, "x")))
+	s.wantStatus(space, replica.Waiting, raws(stray.write([]*log.Entry{held}), stray.write(nil), stray.write(nil))...)
+	s.wantStatus(space, replica.Accepted, held.Raw)
+	if got := s.waiting(space); got != 0 {
+		t.Errorf("%d bytes wait for what no member wrote, want none", got)
+	}
+	s.wantText(space, "doc", "a")
 }
 
 func TestUnknownContentOps(t *testing.T) {
@@ -148,55 +169,6 @@ func TestUnknownSpace(t *testing.T) {
 	if spaces, err := b.Spaces(b.ctx()); err != nil || len(spaces) != 0 {
 		t.Errorf("Spaces = %v, %v, want none", spaces, err)
 	}
-}
-
-// flood returns an entry of nearly a mebibyte whose past never comes.
-func flood(t testing.TB, space core.SpaceID, who byte, n int) core.Entry {
-	w := newAuthor(t, stranger(who), space, who)
-	h := w.header()
-	h.Seq, h.Auth, h.Prev = 2, nil, core.Hash{who, byte(n), 1}
-	return w.sign(h, update("doc", insert(1, 0, strings.Repeat("x", 1<<20-1000)))).Raw
-}
-
-func TestParkingIsBounded(t *testing.T) {
-	s := openSite(t, siteOptions{})
-	space := s.create("space")
-	statuses := map[replica.Status]int{}
-	var parked core.Entry
-	for n := range 7 { // one author
-		e := flood(t, space, 1, n)
-		o := s.accept(space, e)[0]
-		if statuses[o.Status]++; o.Status == replica.Waiting {
-			parked = e
-		}
-		if _, ok := errors.AsType[*log.WaitingError](o.Err); !ok {
-			t.Errorf("Err = %v, want a WaitingError", o.Err)
-		}
-	}
-	if got := s.waiting(space); got > replica.MaxParkedPerAuthor || statuses[replica.Waiting] != 4 || statuses[replica.Dropped] != 3 {
-		t.Errorf("one author: %d bytes wait, outcomes %v, want at most %d bytes, 4 waiting and 3 dropped",
-			got, statuses, replica.MaxParkedPerAuthor)
-	}
-	before := s.waiting(space)
-	s.wantStatus(space, replica.Waiting, parked) // again: it is there
-	if got := s.waiting(space); got != before {
-		t.Errorf("%d bytes wait after a repetition, want %d", got, before)
-	}
-	for who := range byte(9) { // ten authors
-		for n := range 4 {
-			s.accept(space, flood(t, space, who+2, n))
-		}
-	}
-	if got := s.waiting(space); got > replica.MaxParkedPerSpace || got < replica.MaxParkedPerSpace-2<<20 {
-		t.Errorf("ten authors: %d bytes wait, want nearly %d", got, replica.MaxParkedPerSpace)
-	}
-	s.wantStatus(space, replica.Dropped, flood(t, space, 99, 0))
-
-	// Who sends entries with their past is not held up by that.
-	w := newAuthor(t, s.id.Key(), space, 1)
-	s.wantStatus(space, replica.Accepted, raws(
-		w.write(nil, update("mine", insert(1, 0, "a"))), w.write(nil, update("mine", insert(1, 1, "b"))))...)
-	s.wantText(space, "mine", "ab")
 }
 
 func TestParkedChainSurvivesReopening(t *testing.T) {

@@ -132,3 +132,26 @@ func TestEarlierForkIsNews(t *testing.T) {
 		}
 	}
 }
+
+// TestRemovalOfManyChains removes a member who wrote on more chains than a cut can name.
+func TestRemovalOfManyChains(t *testing.T) {
+	const more = 3
+	c := newCourt(t)
+	docs := func(n int) string { return fmt.Sprintf("doc %04d", n) }
+	var all []core.Entry
+	for n := range log.MaxCut + more {
+		all = append(all, c.content(newAuthor(t, stranger(2), c.space, 2), docs(n)).Raw)
+	}
+	c.wantStatus(c.space, replica.Accepted, all...)
+	if err := c.RemoveMember(c.ctx(), c.space, c.bob.peer(), false); err != nil {
+		t.Fatalf("RemoveMember = %v", err)
+	}
+	want := ""
+	for n := range more {
+		want += fmt.Sprint([]string{docs(n)})
+	}
+	if got := c.rejected(); got != want {
+		t.Errorf("rejected in %s, want only what came first: %s", got, want)
+	}
+	c.wantStatus(c.space, replica.Accepted, c.content(c.owner, "mine").Raw)
+}

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -154,4 +156,47 @@ func TestRemovalOfManyChains(t *testing.T) {
 		t.Errorf("rejected in %s, want only what came first: %s", got, want)
 	}
 	c.wantStatus(c.space, replica.Accepted, c.content(c.owner, "mine").Raw)
+}
+
+// TestCutsOfLongForks removes a member two of whose four branches the cut names, one of
+// them by an entry that others come behind, in any order of arrival.
+func TestCutsOfLongForks(t *testing.T) {
+	const seed = 11
+	rng := rand.New(rand.NewPCG(seed, seed))
+	for round := range 40 {
+		c := newCourt(t)
+		base := c.content(c.bob, "0")
+		all := []*log.Entry{base}
+		var named []log.CutHead
+		for i := range 4 {
+			b := *c.bob
+			for n := range 3 {
+				e := c.content(&b, fmt.Sprintf("%d%d", i, n))
+				all = append(all, e)
+				if i == 0 && n == 2 || i == 1 && n == 1 {
+					named = append(named, log.CutHead{Incarnation: b.incarnation, Seq: e.Seq, Hash: e.Hash})
+				}
+			}
+		}
+		slices.SortFunc(named, func(a, b log.CutHead) int { return bytes.Compare(a.Hash[:], b.Hash[:]) })
+		all = append(all, c.act(c.owner, log.MemberRemove{Peer: c.bob.peer(), Cut: named}))
+		rng.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+		for len(all) > 0 {
+			n := 1 + rng.IntN(len(all))
+			c.accept(c.space, raws(all[:n]...)...)
+			all = all[n:]
+		}
+		rejected, err := c.Rejected(c.ctx(), c.space)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var docs []string
+		for _, r := range rejected {
+			docs = append(docs, r.Documents...)
+		}
+		slices.Sort(docs)
+		if got, want := strings.Join(docs, " "), "12 20 21 22 30 31 32"; got != want {
+			t.Errorf("seed %d, round %d: rejected in %s, want %s", seed, round, got, want)
+		}
+	}
 }

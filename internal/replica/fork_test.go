@@ -200,3 +200,35 @@ func TestCutsOfLongForks(t *testing.T) {
 		}
 	}
 }
+
+// TestForksAfterARemoval has forks show in one job, the earlier one last, of which the
+// cut names neither, and so before that with the end of the chain missing.
+func TestForksAfterARemoval(t *testing.T) {
+	for _, held := range []bool{false, true} {
+		c := newCourt(t)
+		one := c.content(c.bob, "one")
+		early := *c.bob
+		two := c.content(c.bob, "two")
+		late := *c.bob
+		three := c.content(c.bob, "three")
+		cut := []log.CutHead{{Incarnation: c.bob.incarnation, Seq: three.Seq, Hash: three.Hash}}
+		c.take(one, two)
+		if !held {
+			c.take(three)
+		}
+		c.take(c.act(c.owner, log.MemberRemove{Peer: c.bob.peer(), Cut: cut}))
+		if got := c.rejected(); got != "" {
+			t.Errorf("with the end missing = %v: rejected in %s, want nothing that leads to it", held, got)
+		}
+		c.wantStatus(c.space, replica.Accepted, raws(c.content(&late, "late"), c.content(&early, "early"))...)
+		if held {
+			if got := c.rejected(); got != "" {
+				t.Errorf("rejected in %s, want nothing as long as the end is missing", got)
+			}
+			c.take(three)
+		}
+		if got := c.rejected(); got != "[late][early]" {
+			t.Errorf("with the end missing = %v: rejected in %s, want the forks", held, got)
+		}
+	}
+}

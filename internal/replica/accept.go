@@ -186,16 +186,14 @@ func (w *work) take(space *core.SpaceRecord, a *arrival) (Outcome, error) {
 			}
 			again := inspect(p.Entry)
 			next, err := w.takeOne(space, &again)
+			if err == nil && next.Status == Rejected {
+				err = w.forsake(space, next.Hash)
+			}
 			if err != nil {
 				return outcome, err
 			}
-			switch next.Status {
-			case Accepted:
+			if next.Status == Accepted {
 				ready = append(ready, next.Hash)
-			case Rejected:
-				if err := w.forsake(space, next.Hash); err != nil {
-					return outcome, err
-				}
 			}
 		}
 	}

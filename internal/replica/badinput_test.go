@@ -106,8 +106,8 @@ func encode(t testing.TB, v any) []byte {
 }
 
 // rawOp is an op as the encoder takes it.
-func rawOp(number log.OpNumber, id byte, body ...any) any {
-	return []any{uint64(number), bytes.Repeat([]byte{id}, 16), slices.Concat([]any{}, body)}
+func rawOp(number log.OpNumber, body ...any) any {
+	return []any{uint64(number), make([]byte, 16), slices.Concat([]any{}, body)}
 }
 
 // manyHashes returns hashes of nothing, in order.
@@ -197,7 +197,7 @@ func TestBadInput(t *testing.T) {
 		id[0] = byte(i >> 8)
 		tooMany[i] = []any{uint64(log.OpDocDelete), id, []any{"doc"}}
 	}
-	member := rawOp(log.OpMemberAdd, 1, []byte(strange.peer().Key()), uint64(log.RoleOwner), uint64(log.KindDevice))
+	member := rawOp(log.OpMemberAdd, []byte(strange.peer().Key()), uint64(log.RoleOwner), uint64(log.KindDevice))
 	type bad struct {
 		name  string
 		entry core.Entry
@@ -241,11 +241,11 @@ func TestBadInput(t *testing.T) {
 		{"wrong key ID", w.field(fieldKeyID, 1), log.ReasonKeyID},
 		{"wrong chain", w.field(fieldChain, 2), log.ReasonChain},
 		{"nobody's", w.field(fieldPeer, make([]byte, 32)), log.ReasonPeer},
-		{"op of an unassigned number", w.ops(encode(t, []any{rawOp(250, 1)})), log.ReasonOpNumber},
-		{"op with the ID of another", w.ops(encode(t, []any{rawOp(log.OpDocDelete, 1, "a"), rawOp(log.OpDocDelete, 1, "b")})), log.ReasonOpID},
-		{"op of another shape", w.ops(encode(t, []any{rawOp(log.OpDocDelete, 1, 1)})), log.ReasonOpBody},
+		{"op of an unassigned number", w.ops(encode(t, []any{rawOp(250)})), log.ReasonOpNumber},
+		{"op with the ID of another", w.ops(encode(t, []any{rawOp(log.OpDocDelete, "a"), rawOp(log.OpDocDelete, "b")})), log.ReasonOpID},
+		{"op of another shape", w.ops(encode(t, []any{rawOp(log.OpDocDelete, 1)})), log.ReasonOpBody},
 		{"membership op in content", w.ops(encode(t, []any{member})), log.ReasonOpChain},
-		{"content op on the membership chain", a.forge(w.acts(a), encode(t, []any{rawOp(log.OpDocDelete, 1, "doc")}), nil), log.ReasonOpChain},
+		{"content op on the membership chain", a.forge(w.acts(a), encode(t, []any{rawOp(log.OpDocDelete, "doc")}), nil), log.ReasonOpChain},
 		{"no member", strange.sign(strange.header(), update("doc", insert(9, 0, "x"))).Raw, log.ReasonNotMember},
 		{"no member, no ops", strange.sign(strange.header()).Raw, log.ReasonNotMember},
 		{"no member, an act", w.acts(strange).Raw, log.ReasonNotMember},

@@ -13,17 +13,15 @@ import (
 	"github.com/soma-sdk/soma/internal/replica"
 )
 
-// stray returns an entry of an author whose past never comes, with so many bytes of text.
-func stray(t testing.TB, space core.SpaceID, key ed25519.PrivateKey, n, size int) core.Entry {
+// stray returns an entry of nearly a mebibyte, the n-th of an author whose past never
+// comes.
+func stray(t testing.TB, space core.SpaceID, key ed25519.PrivateKey, n int) core.Entry {
 	t.Helper()
 	w := newAuthor(t, key, space, 1)
 	h := w.header()
 	h.Seq, h.Auth, h.Prev = 2, nil, core.Hash{1, byte(n >> 8), byte(n)}
-	return w.sign(h, update("doc", insert(1, 0, strings.Repeat("x", size)))).Raw
+	return w.sign(h, update("doc", insert(1, 0, strings.Repeat("x", 1<<20-1000)))).Raw
 }
-
-// nearlyMiB is a text that makes an entry of nearly a mebibyte.
-const nearlyMiB = 1<<20 - 1000
 
 // keyNumber returns one of many keys.
 func keyNumber(n int) ed25519.PrivateKey {
@@ -32,12 +30,12 @@ func keyNumber(n int) ed25519.PrivateKey {
 	return ed25519.NewKeyFromSeed(seed)
 }
 
-// flood hands in nearly a mebibyte n times and returns how many wait, and how many were
+// flood hands in n entries of a mebibyte and returns how many wait, and how many were
 // dropped.
 func (s *site) flood(space core.SpaceID, key ed25519.PrivateKey, n int) (waiting, dropped int) {
 	s.t.Helper()
 	for i := range n {
-		o := s.accept(space, stray(s.t, space, key, i, nearlyMiB))[0]
+		o := s.accept(space, stray(s.t, space, key, i))[0]
 		if err := (*log.WaitingError)(nil); !errors.As(o.Err, &err) {
 			s.t.Fatalf("Err = %v, want a WaitingError", o.Err)
 		}
@@ -63,7 +61,7 @@ func (s *site) addEditor(space core.SpaceID, key ed25519.PrivateKey) {
 func TestParkingIsBounded(t *testing.T) {
 	s := openSite(t, siteOptions{})
 	space := s.create("space")
-	parked := stray(t, space, keyNumber(1), 0, nearlyMiB)
+	parked := stray(t, space, keyNumber(1), 0)
 	s.wantStatus(space, replica.Waiting, parked)
 	if waiting, dropped := s.flood(space, keyNumber(1), 6); waiting != 3 || dropped != 3 {
 		t.Errorf("one stranger: %d more wait and %d were dropped, want 3 and 3", waiting, dropped)
@@ -80,7 +78,7 @@ func TestParkingIsBounded(t *testing.T) {
 	if ofStrangers > replica.MaxParkedOfStrangers || ofStrangers < replica.MaxParkedOfStrangers-1<<20 {
 		t.Errorf("eleven strangers: %d bytes wait, want nearly %d", ofStrangers, replica.MaxParkedOfStrangers)
 	}
-	s.wantStatus(space, replica.Dropped, stray(t, space, keyNumber(99), 0, nearlyMiB))
+	s.wantStatus(space, replica.Dropped, stray(t, space, keyNumber(99), 0))
 
 	// Members have room, each for themselves, and all together.
 	for n := range 10 {

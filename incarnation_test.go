@@ -256,6 +256,42 @@ func TestCopyWithTail(t *testing.T) {
 	}
 }
 
+// The same with a copy that is put back in place, so that nothing tells: the tail was
+// sealed before as well, under the same number.
+func TestRestoreWithTail(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	db := somatest.OpenDir(t, dir)
+	space := newSpace(t, db, "x")
+	for n, word := range []string{"sealed ", "tail ", "more "} {
+		upsert(t, db, space, "doc", somatest.Typed(uint64(n+1), 0, word))
+	}
+	older := snapshot(t, dir)
+	peer := somatest.Open(t)
+	importInto(t, peer, export(t, db, space))
+	upsert(t, db, space, "doc", somatest.Typed(10, 0, "lost "))
+	importInto(t, peer, export(t, db, space))
+	mustClose(t, db)
+
+	copyInto(t, dir, older, everything)
+	db = somatest.OpenDir(t, dir)
+	upsert(t, db, space, "doc", somatest.Typed(11, 0, "new "))
+	importInto(t, db, export(t, peer, space))
+	importInto(t, peer, export(t, db, space))
+	wantCopy(t, peer, db, space)
+	got := text(t, peer, space, "doc")
+	for _, want := range []string{"sealed ", "tail ", "more ", "lost ", "new "} {
+		if strings.Count(got, want) != 1 {
+			t.Errorf("Text = %q, want %q in it once", got, want)
+		}
+	}
+	for name, at := range map[string]*soma.DB{"the directory": db, "the other": peer} {
+		if all := forks(t, at, space); len(all) != 1 || all[0].Membership || all[0].Member != db.PeerID() {
+			t.Errorf("Forks at %s = %+v, want one of content", name, all)
+		}
+	}
+}
+
 // An older copy that nothing tells apart hears of what it lost before it writes: that
 // is no fork.
 func TestLostEntriesComeFirst(t *testing.T) {

@@ -47,7 +47,8 @@ func (s *site) forks(space core.SpaceID) []replica.Fork {
 
 // TestForksAreBounded takes in a member who forks wherever there is a place to.
 func TestForksAreBounded(t *testing.T) {
-	s := openSite(t, siteOptions{})
+	var lines bytes.Buffer
+	s := openSite(t, siteOptions{logger: slog.New(slog.NewTextHandler(&lines, nil))})
 	space := s.create("space")
 	const width = 2 * replica.MaxForkEntries
 	base := newAuthor(t, s.id.Key(), space, 1)
@@ -75,6 +76,9 @@ func TestForksAreBounded(t *testing.T) {
 	})
 	if got := strings.Join(reasons, " "); got != replica.ReasonForked {
 		t.Errorf("reasons of events = %q, want one fork", got)
+	}
+	if got := strings.Count(lines.String(), "has forked"); got != 1 {
+		t.Errorf("the log tells of %d forks, want the first only", got)
 	}
 	forks := s.forks(space)
 	if len(forks) != 1 || forks[0].Seq != 1 || len(forks[0].Entries) != replica.MaxForkEntries || forks[0].Entries[0] != all[0].Hash() ||

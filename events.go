@@ -25,8 +25,8 @@ type EventKind = events.EventKind
 const (
 	// SpacesChanged says that the list of spaces changed. It carries no ID.
 	SpacesChanged = events.SpacesChanged
-	// SpaceChanged says that the space SpaceID changed: its name, its members,
-	// the blobs that it can read.
+	// SpaceChanged says that the space SpaceID changed: its name, its members, the
+	// blobs that it can read, or what Forks reports of it.
 	SpaceChanged = events.SpaceChanged
 	// PagesChanged says that the page tree of SpaceID changed.
 	PagesChanged = events.PagesChanged

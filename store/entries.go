@@ -88,9 +88,9 @@ func (v *view) ContentCount(space int64) (int64, error) {
 
 // FirstFork implements core.View.
 func (v *view) FirstFork(space, writer int64, chain core.Chain) (uint64, error) {
-	r, err := v.c.one(`SELECT min(a.seq) FROM entry a JOIN entry b
+	r, err := v.c.one(`SELECT a.seq FROM entry a JOIN entry b
 		ON b.space = a.space AND b.writer = a.writer AND b.chain = a.chain AND b.seq = a.seq AND b.id > a.id
-		WHERE a.space = ? AND a.writer = ? AND a.chain = ?`, space, writer, int64(chain))
+		WHERE a.space = ? AND a.writer = ? AND a.chain = ? ORDER BY a.seq LIMIT 1`, space, writer, int64(chain))
 	if err != nil || r == nil {
 		return 0, wrap("look for forks", err)
 	}
@@ -98,10 +98,10 @@ func (v *view) FirstFork(space, writer int64, chain core.Chain) (uint64, error) 
 }
 
 // EntriesAt implements core.View.
-func (v *view) EntriesAt(space, writer int64, chain core.Chain, seq uint64) ([]core.EntryRecord, error) {
+func (v *view) EntriesAt(space, writer int64, chain core.Chain, seq uint64, limit int) ([]core.EntryRecord, error) {
 	var recs []core.EntryRecord
-	err := v.c.each(entryColumns+"WHERE space = ?+0 AND writer = ?+0 AND chain = ?+0 AND seq = ?+0 ORDER BY id",
-		[]any{space, writer, int64(chain), int64(seq)}, func(r *row) bool {
+	err := v.c.each(entryColumns+"WHERE space = ?+0 AND writer = ?+0 AND chain = ?+0 AND seq = ?+0 ORDER BY id LIMIT ?",
+		[]any{space, writer, int64(chain), int64(seq), int64(limit)}, func(r *row) bool {
 			recs = append(recs, entryOf(r, true))
 			return true
 		})

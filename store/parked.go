@@ -36,12 +36,13 @@ func (v *view) IsParked(space int64, hash core.Hash) (bool, error) {
 	return r != nil, wrap("read parked entry", err)
 }
 
-// ParkedBytes implements core.View. It reads two counters: what waits is bounded
-// by these numbers on every arrival, so they cannot cost a scan.
-func (v *view) ParkedBytes(space int64, author core.PeerID) (ofAuthor, ofSpace int64, err error) {
+// ParkedBytes implements core.View. It reads counters, two and one for each member:
+// what waits is bounded by these numbers on every arrival, so they cannot cost a scan of
+// what strangers sent.
+func (v *view) ParkedBytes(space int64, author core.PeerID) (ofAuthor, ofMembers, ofSpace int64, err error) {
 	key, err := v.peerKey(author)
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, 0, err
 	}
 	err = v.c.each("SELECT author, bytes FROM parked_bytes WHERE space = ? AND author IN (?, ?)", []any{space, key, wholeSpace}, func(r *row) bool {
 		if r.int(0) == wholeSpace {
@@ -51,7 +52,15 @@ func (v *view) ParkedBytes(space int64, author core.PeerID) (ofAuthor, ofSpace i
 		}
 		return true
 	})
-	return ofAuthor, ofSpace, wrap("read size of parked entries", err)
+	if err != nil || ofSpace == 0 {
+		return 0, 0, 0, wrap("read size of parked entries", err)
+	}
+	r, err := v.c.one(`SELECT coalesce(sum(b.bytes), 0) FROM member m CROSS JOIN parked_bytes b
+		ON b.space = m.space AND b.author = m.peer WHERE m.space = ?`, space)
+	if err != nil {
+		return 0, 0, 0, wrap("read size of parked entries of members", err)
+	}
+	return ofAuthor, r.int(0), ofSpace, r.bad()
 }
 
 // wholeSpace is the author under which parked_bytes counts all authors; 0 is

@@ -63,8 +63,9 @@ type View interface {
 	// ContentOf returns up to limit content entries of one writer with keys greater
 	// than after and seq of at least from, without Ops and Sig, in order of key.
 	ContentOf(space, writer int64, from uint64, after int64, limit int) ([]EntryRecord, error)
-	// EntriesAt returns the entries of one writer at one seq: several after a fork.
-	EntriesAt(space, writer int64, chain Chain, seq uint64) ([]EntryRecord, error)
+	// EntriesAt returns up to limit entries of one writer at one seq, in order of key:
+	// several after a fork.
+	EntriesAt(space, writer int64, chain Chain, seq uint64, limit int) ([]EntryRecord, error)
 	// ContentCount returns how many entries of the content chain a space holds.
 	ContentCount(space int64) (int64, error)
 	// FirstFork returns the lowest seq at which a writer's chain has several
@@ -98,8 +99,9 @@ type View interface {
 	Parked(space int64, missing Hash) ([]ParkedRecord, error)
 	// IsParked reports whether an entry with that hash waits.
 	IsParked(space int64, hash Hash) (bool, error)
-	// ParkedBytes returns what waits: of the author, and in the whole space.
-	ParkedBytes(space int64, author PeerID) (ofAuthor, ofSpace int64, err error)
+	// ParkedBytes returns what waits: of the author, of all who are members, and in the
+	// whole space.
+	ParkedBytes(space int64, author PeerID) (ofAuthor, ofMembers, ofSpace int64, err error)
 
 	// Doc returns ErrNotFound for a document that was never written.
 	Doc(space int64, id DocumentID) (DocRecord, error)

@@ -15,9 +15,10 @@ type Writing struct {
 	// Needs returns the highest capability that its ops need. It is asked for where
 	// a role was lowered and not taken.
 	Needs func() (Capability, error)
-	// LeadsTo reports whether the entry lies on the chain of its writer that ends
-	// with the head, whose seq is not lower.
-	LeadsTo func(CutHead) (bool, error)
+	// LeadsTo reports whether the entry lies on one of the chains of its writer that
+	// end with some heads. The slice is only read, and the same one for every entry that
+	// is asked about a cut.
+	LeadsTo func(heads []CutHead) (bool, error)
 }
 
 // Over is why an entry is over: written without knowing that its author had lost
@@ -75,15 +76,24 @@ func (c *Cut) hits(w Writing) (bool, error) {
 			return false, err
 		}
 	}
-	for _, h := range c.Heads {
-		if WriterIDOf(c.Peer, h.Incarnation) != w.Writer || w.Seq > h.Seq {
-			continue
-		}
-		if within, err := w.LeadsTo(h); err != nil || within {
-			return false, err
+	heads := c.headsOf(w.Writer)
+	if len(heads) == 0 {
+		return true, nil
+	}
+	within, err := w.LeadsTo(heads)
+	return !within, err
+}
+
+// headsOf returns what a cut names of one writer.
+func (c *Cut) headsOf(writer core.WriterID) []CutHead {
+	if c.byWriter == nil {
+		c.byWriter = make(map[core.WriterID][]CutHead, len(c.Heads))
+		for _, h := range c.Heads {
+			id := WriterIDOf(c.Peer, h.Incarnation)
+			c.byWriter[id] = append(c.byWriter[id], h)
 		}
 	}
-	return true, nil
+	return c.byWriter[writer]
 }
 
 // Knows reports whether a membership past holds what makes an entry by peer over.

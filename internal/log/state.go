@@ -57,7 +57,8 @@ type Cut struct {
 	Purge bool
 	Heads []CutHead
 
-	node int
+	node     int
+	byWriter map[core.WriterID][]CutHead // Heads, once asked for
 }
 
 // Member returns a member of the space.

@@ -14,13 +14,6 @@ import (
 	"github.com/soma-sdk/soma/internal/yjs"
 )
 
-// Bounds on entries that wait for their past, in bytes as core.Entry.Size counts
-// them. What exceeds them is dropped: not had, not acknowledged, to be sent again.
-const (
-	MaxParkedPerAuthor = 4 << 20
-	MaxParkedPerSpace  = 32 << 20
-)
-
 // ReasonUpdate is the reason for refusing an entry whose doc.update op holds bytes
 // that are no Yjs update.
 const ReasonUpdate log.Reason = "doc-update"
@@ -106,6 +99,9 @@ func (r *Replica) Accept(ctx context.Context, space core.SpaceID, entries []core
 func (r *Replica) accept(ctx context.Context, space core.SpaceID, arrivals []arrival, found bool) ([]Outcome, error) {
 	outcomes := make([]Outcome, len(arrivals))
 	err := r.write(ctx, events.SourceDaemon, func(w *work) error {
+		if err := w.yield(space, arrivals); err != nil {
+			return err
+		}
 		s, err := w.spaceFor(space, arrivals, found)
 		if err != nil {
 			return err
@@ -169,8 +165,13 @@ func (w *work) spaceFor(id core.SpaceID, arrivals []arrival, found bool) (*core.
 // take accepts an entry, and then those that waited for it.
 func (w *work) take(space *core.SpaceRecord, a *arrival) (Outcome, error) {
 	outcome, err := w.takeOne(space, a)
-	if err != nil || outcome.Status != Accepted && outcome.Status != Known {
+	switch {
+	case err != nil:
 		return outcome, err
+	case outcome.Status == Rejected && a.final():
+		return outcome, w.forsake(space, outcome.Hash)
+	case outcome.Status != Accepted && outcome.Status != Known:
+		return outcome, nil
 	}
 	ready := []core.Hash{outcome.Hash}
 	for len(ready) > 0 {
@@ -185,6 +186,9 @@ func (w *work) take(space *core.SpaceRecord, a *arrival) (Outcome, error) {
 			}
 			again := inspect(p.Entry)
 			next, err := w.takeOne(space, &again)
+			if err == nil && next.Status == Rejected {
+				err = w.forsake(space, next.Hash)
+			}
 			if err != nil {
 				return outcome, err
 			}
@@ -224,11 +228,6 @@ func (w *work) takeOne(space *core.SpaceRecord, a *arrival) (Outcome, error) {
 		return outcome, err
 	}
 	outcome.Status = Accepted
-	if a.entry.Writer == w.r.self.writer { // a copy of this directory, or this one before a loss
-		if err := w.mint(); err != nil {
-			return outcome, err
-		}
-	}
 	if a.entry.Chain == core.ChainMembership { // finish draws the conclusions from all of them
 		return outcome, w.noteCuts(space, a.entry, rec)
 	}
@@ -264,32 +263,6 @@ func (w *work) shelve(space *core.SpaceRecord, a *arrival, rec *core.EntryRecord
 		}
 	}
 	return nil
-}
-
-// park keeps an entry until the first entry that it misses is there. One that
-// holds a membership op from a newer version waits for the zero hash, which is
-// this program's next version.
-func (w *work) park(space *core.SpaceRecord, a *arrival, waiting *log.WaitingError) (Outcome, error) {
-	e := a.entry
-	outcome := Outcome{Hash: e.Hash, Status: Waiting, Err: waiting}
-	ofAuthor, ofSpace, err := w.ParkedBytes(space.Key, e.Peer)
-	if err != nil {
-		return outcome, err
-	}
-	parked, err := w.IsParked(space.Key, e.Hash)
-	if err != nil {
-		return outcome, err
-	}
-	size := int64(a.raw.Size())
-	if !parked && (ofAuthor+size > MaxParkedPerAuthor || ofSpace+size > MaxParkedPerSpace) {
-		outcome.Status = Dropped
-		return outcome, nil
-	}
-	var missing core.Hash
-	if len(waiting.Missing) > 0 {
-		missing = waiting.Missing[0]
-	}
-	return outcome, w.Park(core.ParkedRecord{Space: space.Key, Hash: e.Hash, Author: e.Peer, Missing: missing, Entry: a.raw})
 }
 
 // apply applies the ops of an accepted entry to the projections. Ops of newer

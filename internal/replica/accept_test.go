@@ -24,104 +24,43 @@ func (s *site) wantStatus(space core.SpaceID, want replica.Status, entries ...co
 	}
 }
 
-func TestRejections(t *testing.T) {
-	s := openSite(t, siteOptions{})
-	space, other := s.create("one"), s.create("another")
-	s.upsert(space, "doc", insert(1, 0, "kept"))
-	a := newAuthor(t, s.id.Key(), space, 1)
-	first := a.write(nil, update("doc", insert(2, 0, "one ")))
-	s.wantStatus(space, replica.Accepted, first.Raw)
-	own := s.decoded(space)[1] // the name of the space, by the site itself
-	strange := newAuthor(t, stranger(7), space, 1)
-
-	change := func(edit func(h *log.Header)) core.Entry {
-		h := a.header()
-		edit(&h)
-		return a.sign(h, update("doc", insert(2, 4, "two"))).Raw
-	}
-	next := a.sign(a.header(), update("doc", insert(2, 4, "two")))
-	flipped := next.Raw
-	flipped.Sig = bytes.Clone(flipped.Sig)
-	flipped.Sig[5] ^= 1
-	elsewhere := newAuthor(t, s.id.Key(), other, 1)
-	for _, c := range []struct {
-		name  string
-		entry core.Entry
-		want  log.Reason
-	}{
-		{"signature of another entry", core.Entry{Header: next.Raw.Header, Ops: next.Raw.Ops, Sig: first.Raw.Sig}, log.ReasonSignature},
-		{"one bit of the signature", flipped, log.ReasonSignature},
-		{"short signature", core.Entry{Header: next.Raw.Header, Ops: next.Raw.Ops, Sig: next.Raw.Sig[:63]}, log.ReasonSignature},
-		{"entry of another space", elsewhere.sign(elsewhere.header(), update("doc", insert(9, 0, "x"))).Raw, log.ReasonSpace},
-		{"genesis of another space", s.entries(other)[0], log.ReasonSpace},
-		{"prev of another writer", change(func(h *log.Header) { h.Prev = own.Hash }), log.ReasonPrev},
-		{"prev of the membership chain", change(func(h *log.Header) { h.Prev = a.genesis }), log.ReasonPrev},
-		{"gap in seq", change(func(h *log.Header) { h.Seq = 3 }), log.ReasonPrev},
-		{"seq again", change(func(h *log.Header) { h.Seq, h.Prev, h.Auth, h.Deps = 2, own.Hash, nil, nil }), log.ReasonPrev},
-		{"lamport too low", change(func(h *log.Header) { h.Lamport-- }), log.ReasonLamport},
-		{"lamport too high", change(func(h *log.Header) { h.Lamport = 1 << 50 }), log.ReasonLamport},
-		{"own entry as a dependency", change(func(h *log.Header) { h.Deps = []core.Hash{first.Hash} }), log.ReasonDepsOwn},
-		{"membership again", change(func(h *log.Header) { h.Auth = []core.Hash{a.genesis} }), log.ReasonAuthRedundant},
-		{"content as membership", change(func(h *log.Header) { h.Auth = []core.Hash{own.Hash} }), log.ReasonAuthChain},
-		{"no membership in a first entry", a.forge(first, nil, func(f []any) { f[fieldAuth] = []any{} }), log.ReasonFirstEntry},
-		{"no member", strange.sign(strange.header(), update("doc", insert(9, 0, "x"))).Raw, log.ReasonNotMember},
-		{"no member, no ops", strange.sign(strange.header()).Raw, log.ReasonNotMember},
-		{"ops beyond the limit", a.forge(next, make([]byte, log.MaxOpsBytes+1), nil), log.ReasonOpsTooLarge},
-		{"no Yjs update", a.sign(a.header(), update("doc", []byte("no update"))).Raw, replica.ReasonUpdate},
-		{"empty update", a.sign(a.header(), update("doc", nil)).Raw, replica.ReasonUpdate},
-		{"half an update", a.sign(a.header(), update("doc", insert(2, 4, "two")[:9])).Raw, replica.ReasonUpdate},
-		{"second update invalid", a.sign(a.header(), update("a", insert(2, 4, "two")), update("b", []byte{1})).Raw, replica.ReasonUpdate},
-		{"ops that are no CBOR", a.forge(next, []byte{0xff, 0xff}, nil), log.ReasonEncoding},
-		{"ops that claim to be many", a.forge(next, []byte{0x9b, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, nil), log.ReasonEncoding},
-		{"empty header", a.signed(nil, nil), log.ReasonEncoding},
-		{"header that is no CBOR", a.signed([]byte{0x1c}, nil), log.ReasonEncoding},
-		{"header of indefinite length", a.signed(append([]byte{0x9f}, next.Raw.Header[1:]...), next.Raw.Ops), log.ReasonEncoding},
-		{"header of arrays", a.signed(bytes.Repeat([]byte{0x81}, 4000), nil), log.ReasonEncoding},
-		{"huge header", a.signed(make([]byte, log.MaxHeaderBytes+1), nil), log.ReasonHeaderTooLarge},
-		{"bytes behind the header", a.signed(append(bytes.Clone(next.Raw.Header), 0), next.Raw.Ops), log.ReasonEncoding},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			before, count := s.dump(space), len(s.entries(space))
-			o := s.accept(space, c.entry)[0]
-			var rejected *log.RejectedError
-			if o.Status != replica.Rejected || !errors.As(o.Err, &rejected) || rejected.Reason != c.want || o.Hash != c.entry.Hash() {
-				t.Fatalf("entry is %s: %v, want rejected: %s", o.Status, o.Err, c.want)
-			}
-			if !errors.Is(o.Err, core.ErrInvalidEntry) {
-				t.Errorf("error = %v, want ErrInvalidEntry", o.Err)
-			}
-			wantEqual(t, "after the rejection", s.dump(space), before)
-			if n := len(s.entries(space)); n != count || s.waiting(space) != 0 {
-				t.Errorf("%d entries and %d bytes waiting, want %d and 0", n, s.waiting(space), count)
-			}
-		})
-	}
-
-	// One bad entry does not hold up the others of its batch.
-	outcomes := s.accept(space, flipped, next.Raw, flipped)
-	if got := []replica.Status{outcomes[0].Status, outcomes[1].Status, outcomes[2].Status}; !slices.Equal(got,
-		[]replica.Status{replica.Rejected, replica.Accepted, replica.Rejected}) {
-		t.Errorf("batch = %v, want rejected, accepted, rejected", got)
-	}
-	s.wantStatus(space, replica.Known, next.Raw, first.Raw)
-}
-
-// TestRejectedLeavesNoHole lets an entry be refused whose successors wait for it.
+// TestRejectedLeavesNoHole lets an entry be refused for which its successors wait:
+// nothing can ever free them.
 func TestRejectedLeavesNoHole(t *testing.T) {
 	s := openSite(t, siteOptions{})
 	space := s.create("space")
 	a := newAuthor(t, s.id.Key(), space, 1)
 	first := a.write(nil, update("doc", insert(1, 0, "a")))
+	good := a.sign(a.header(), update("doc", insert(1, 1, "b")))
 	a.last = a.sign(a.header(), update("doc", []byte("bad")))
 	bad := a.last
-	after := a.write(nil, update("doc", insert(1, 1, "b")))
-	s.wantStatus(space, replica.Waiting, after.Raw)
-	s.wantStatus(space, replica.Rejected, bad.Raw)
+	after := []*log.Entry{a.write(nil, update("doc", insert(1, 1, "b"))), a.write(nil), a.write(nil)}
 	s.wantStatus(space, replica.Accepted, first.Raw)
-	s.wantText(space, "doc", "a")
-	if s.waiting(space) == 0 {
-		t.Error("nothing waits, want the entry that builds upon a refused one")
+	s.wantStatus(space, replica.Waiting, raws(after...)...)
+	waiting := s.waiting(space)
+	for name, e := range map[string]core.Entry{
+		"another's signature": {Header: bad.Raw.Header, Ops: bad.Raw.Ops, Sig: good.Raw.Sig},
+		"other ops":           {Header: bad.Raw.Header, Ops: good.Raw.Ops, Sig: bad.Raw.Sig},
+	} {
+		s.wantStatus(space, replica.Rejected, e)
+		if got := s.waiting(space); got != waiting {
+			t.Errorf("%d bytes wait after the entry came with %s, want %d: it may still come as it is", got, name, waiting)
+		}
 	}
+	s.wantStatus(space, replica.Rejected, bad.Raw)
+	if got := s.waiting(space); got != 0 {
+		t.Errorf("%d bytes wait for an entry that was refused, want none", got)
+	}
+
+	// So it is with what is refused when its own past has come.
+	stray := newAuthor(t, stranger(3), space, 1)
+	held := newAuthor(t, s.id.Key(), space, 2).write(nil, update("held", insert(1, 0, "x")))
+	s.wantStatus(space, replica.Waiting, raws(stray.write([]*log.Entry{held}), stray.write(nil), stray.write(nil))...)
+	s.wantStatus(space, replica.Accepted, held.Raw)
+	if got := s.waiting(space); got != 0 {
+		t.Errorf("%d bytes wait for what no member wrote, want none", got)
+	}
+	s.wantText(space, "doc", "a")
 }
 
 func TestUnknownContentOps(t *testing.T) {
@@ -230,55 +169,6 @@ func TestUnknownSpace(t *testing.T) {
 	if spaces, err := b.Spaces(b.ctx()); err != nil || len(spaces) != 0 {
 		t.Errorf("Spaces = %v, %v, want none", spaces, err)
 	}
-}
-
-// flood returns an entry of nearly a mebibyte whose past never comes.
-func flood(t testing.TB, space core.SpaceID, who byte, n int) core.Entry {
-	w := newAuthor(t, stranger(who), space, who)
-	h := w.header()
-	h.Seq, h.Auth, h.Prev = 2, nil, core.Hash{who, byte(n), 1}
-	return w.sign(h, update("doc", insert(1, 0, strings.Repeat("x", 1<<20-1000)))).Raw
-}
-
-func TestParkingIsBounded(t *testing.T) {
-	s := openSite(t, siteOptions{})
-	space := s.create("space")
-	statuses := map[replica.Status]int{}
-	var parked core.Entry
-	for n := range 7 { // one author
-		e := flood(t, space, 1, n)
-		o := s.accept(space, e)[0]
-		if statuses[o.Status]++; o.Status == replica.Waiting {
-			parked = e
-		}
-		if _, ok := errors.AsType[*log.WaitingError](o.Err); !ok {
-			t.Errorf("Err = %v, want a WaitingError", o.Err)
-		}
-	}
-	if got := s.waiting(space); got > replica.MaxParkedPerAuthor || statuses[replica.Waiting] != 4 || statuses[replica.Dropped] != 3 {
-		t.Errorf("one author: %d bytes wait, outcomes %v, want at most %d bytes, 4 waiting and 3 dropped",
-			got, statuses, replica.MaxParkedPerAuthor)
-	}
-	before := s.waiting(space)
-	s.wantStatus(space, replica.Waiting, parked) // again: it is there
-	if got := s.waiting(space); got != before {
-		t.Errorf("%d bytes wait after a repetition, want %d", got, before)
-	}
-	for who := range byte(9) { // ten authors
-		for n := range 4 {
-			s.accept(space, flood(t, space, who+2, n))
-		}
-	}
-	if got := s.waiting(space); got > replica.MaxParkedPerSpace || got < replica.MaxParkedPerSpace-2<<20 {
-		t.Errorf("ten authors: %d bytes wait, want nearly %d", got, replica.MaxParkedPerSpace)
-	}
-	s.wantStatus(space, replica.Dropped, flood(t, space, 99, 0))
-
-	// Who sends entries with their past is not held up by that.
-	w := newAuthor(t, s.id.Key(), space, 1)
-	s.wantStatus(space, replica.Accepted, raws(
-		w.write(nil, update("mine", insert(1, 0, "a"))), w.write(nil, update("mine", insert(1, 1, "b"))))...)
-	s.wantText(space, "mine", "ab")
 }
 
 func TestParkedChainSurvivesReopening(t *testing.T) {

@@ -226,22 +226,24 @@ func (w *work) admit(space *core.SpaceRecord, e *log.Entry) (*core.EntryRecord, 
 			return nil, err
 		}
 	}
-	return rec, w.advance(rec, e)
+	return rec, w.advance(space, rec, e)
 }
 
 // advance moves the writer's head and the frontier over a new entry.
-func (w *work) advance(rec *core.EntryRecord, e *log.Entry) error {
+func (w *work) advance(space *core.SpaceRecord, rec *core.EntryRecord, e *log.Entry) error {
 	head, err := w.WriterHead(rec.Space, rec.Writer, rec.Chain)
 	if err != nil && !errors.Is(err, core.ErrNotFound) {
 		return err
 	}
-	if rec.Seq > head.Seq { // else a fork: the branch that came first keeps the head
-		err := w.PutWriterHead(core.HeadRecord{
+	if rec.Seq > head.Seq {
+		err = w.PutWriterHead(core.HeadRecord{
 			Space: rec.Space, Writer: rec.Writer, Chain: rec.Chain, Seq: rec.Seq, Entry: rec.Key, Hash: rec.Hash,
 		})
-		if err != nil {
-			return err
-		}
+	} else { // the branch that is longer, or came first, keeps the head
+		err = w.noteFork(space, rec, e)
+	}
+	if err != nil {
+		return err
 	}
 	cited := e.Deps
 	if e.Chain == core.ChainMembership {

@@ -78,9 +78,21 @@ func (a *author) write(deps []*log.Entry, bodies ...log.Body) *log.Entry {
 
 // The fields of a header that tests forge, by position.
 const (
-	fieldAuth    = 7
-	fieldOpsHash = 12
-	fieldOpsSize = 13
+	fieldVersion = iota
+	fieldSpace
+	fieldPeer
+	_ // incarnation
+	fieldChain
+	fieldSeq
+	fieldPrev
+	fieldAuth
+	fieldDeps
+	fieldLamport
+	_ // wallMs
+	fieldKeyID
+	fieldOpsHash
+	fieldOpsSize
+	fieldNonce
 )
 
 // forge changes an entry in ways that package log would not sign. nil ops leave
@@ -99,14 +111,7 @@ func (a *author) forge(e *log.Entry, ops []byte, edit func(fields []any)) core.E
 	if edit != nil {
 		edit(fields)
 	}
-	mode, err := cbor.CoreDetEncOptions().EncMode()
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	header, err := mode.Marshal(fields)
-	if err != nil {
-		a.t.Fatal(err)
-	}
+	header := encode(a.t, fields)
 	return a.signed(header, ops)
 }
 

@@ -209,3 +209,63 @@ func TestBackupMark(t *testing.T) {
 		t.Error("a backup is one only once")
 	}
 }
+
+// TestOwnEntriesFromElsewhere puts an older copy back so that nothing local tells, and
+// has it meet what it lost while something waits in its tail. If all of that comes, or
+// an entry that has to wait, nothing is written twice.
+func TestOwnEntriesFromElsewhere(t *testing.T) {
+	for _, waits := range []bool{false, true} {
+		s := openSite(t, siteOptions{})
+		space := s.create("space")
+		s.upsert(space, "doc", insert(1, 0, "old "))
+		_, first := s.Writer()
+		s.close()
+		older := copyDir(t, s.dir)
+		s = s.reopen()
+		for n, text := range []string{"lost ", "gone "} {
+			s.upsert(space, "doc", insert(2, uint64(5*n), text))
+			s.seal()
+		}
+		lost := s.entries(space)
+		s.close()
+		for _, name := range []string{"soma.db", "identity.state"} {
+			copyFile(t, filepath.Join(older, name), filepath.Join(s.dir, name))
+		}
+
+		opts := s.opts
+		opts.dir, opts.id, opts.relaxed = s.dir, &s.id, true // so that a write goes to the tail
+		s = openSite(t, opts)
+		if _, got := s.Writer(); got != first {
+			t.Fatalf("incarnation = %x, want %x: nothing tells", got, first)
+		}
+		s.upsert(space, "doc", insert(3, 0, "new "))
+		if waits {
+			s.wantStatus(space, replica.Waiting, lost[len(lost)-1])
+		} else {
+			s.accept(space, lost...)
+		}
+		if _, got := s.Writer(); got == first {
+			t.Errorf("with the entry waiting = %v: the incarnation is still the first", waits)
+		}
+		s.accept(space, lost...)
+		forks, err := s.Forks(s.ctx(), space)
+		if err != nil || len(forks) != 0 {
+			t.Errorf("with the entry waiting = %v: Forks = %+v, %v, want none", waits, forks, err)
+		}
+		if got := s.text(space, "doc"); len(got) != len("new lost gone old ") {
+			t.Errorf("text = %q, want all four pieces", got)
+		}
+	}
+}
+
+// TestOwnEntriesOfOtherSpaces shows a replica own entries where they do not belong.
+func TestOwnEntriesOfOtherSpaces(t *testing.T) {
+	s := openSite(t, siteOptions{})
+	space, other := s.create("one"), s.create("another")
+	_, want := s.Writer()
+	s.wantStatus(space, replica.Rejected, s.entries(other)...)
+	s.wantStatus(space, replica.Known, s.entries(space)...)
+	if _, got := s.Writer(); got != want {
+		t.Errorf("incarnation = %x, want %x", got, want)
+	}
+}

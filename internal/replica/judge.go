@@ -30,37 +30,8 @@ func (w *work) writing(space int64, rec *core.EntryRecord, peer core.PeerID, wri
 			}
 			return e.Needs(), nil
 		},
-		LeadsTo: func(h log.CutHead) (bool, error) { return w.leadsTo(space, rec, h) },
+		LeadsTo: func(heads []log.CutHead) (bool, error) { return w.leadsTo(space, rec, heads) },
 	}, nil
-}
-
-// leadsTo reports whether an entry lies on its writer's chain that ends with a head.
-// A head that is not here yet is believed: what is known of the chain leads to it.
-func (w *work) leadsTo(space int64, rec *core.EntryRecord, head log.CutHead) (bool, error) {
-	at, err := w.EntryHeader(space, head.Hash)
-	if isNotFound(err) {
-		return true, nil
-	}
-	if err != nil || at.Writer != rec.Writer || at.Chain != rec.Chain || at.Seq != head.Seq {
-		return false, err
-	}
-	if at.Hash == rec.Hash {
-		return true, nil
-	}
-	forked, err := w.forked(space, rec)
-	if err != nil || !forked {
-		return !forked, err
-	}
-	for at.Seq > rec.Seq {
-		h, err := log.DecodeHeader(at.Entry.Header)
-		if err != nil {
-			return false, err
-		}
-		if at, err = w.EntryHeader(space, h.Prev); err != nil {
-			return false, err
-		}
-	}
-	return at.Hash == rec.Hash, nil
 }
 
 // forked reports whether a writer has two entries of one seq, at or before that of
@@ -132,11 +103,12 @@ func (w *work) noteCuts(space *core.SpaceRecord, e *log.Entry, rec *core.EntryRe
 	now := a.Now()
 	for _, peer := range now.NamedBy(e.Hash) {
 		a.judge[peer] = true
+		clear(w.chains)
 	}
 	if len(now.CutsOf(e.Peer)) == 0 || e.Chain != core.ChainContent {
 		return nil
 	}
-	same, err := w.EntriesAt(space.Key, rec.Writer, rec.Chain, rec.Seq)
+	same, err := w.EntriesAt(space.Key, rec.Writer, rec.Chain, rec.Seq, 2)
 	if err == nil && len(same) > 1 {
 		a.judge[e.Peer] = true
 	}

@@ -167,13 +167,31 @@ func (w *work) cutOf(space *core.SpaceRecord, peer core.PeerID) ([]log.CutHead, 
 		}
 		cut = append(cut, ends...)
 	}
+	if len(cut) > log.MaxCut {
+		if cut, err = w.newestOf(space, cut); err != nil {
+			return nil, err
+		}
+	}
 	slices.SortFunc(cut, func(a, b log.CutHead) int {
 		return cmp.Or(bytes.Compare(a.Incarnation[:], b.Incarnation[:]), bytes.Compare(a.Hash[:], b.Hash[:]))
 	})
-	if len(cut) > log.MaxCut {
-		return nil, fmt.Errorf("member %s wrote on %d chains, at most %d can be cut: %w", peer, len(cut), log.MaxCut, core.ErrTooLarge)
-	}
 	return cut, nil
+}
+
+// newestOf returns as many ends of chains as a cut can name, those that came last: what
+// came earlier others have built upon, which keeps it. A member who has more, as only a
+// flood does, must be no harder to remove for that.
+func (w *work) newestOf(space *core.SpaceRecord, cut []log.CutHead) ([]log.CutHead, error) {
+	arrived := make(map[core.Hash]int64, len(cut))
+	for _, h := range cut {
+		rec, err := w.EntryHeader(space.Key, h.Hash)
+		if err != nil {
+			return nil, err
+		}
+		arrived[h.Hash] = rec.Key
+	}
+	slices.SortFunc(cut, func(a, b log.CutHead) int { return cmp.Compare(arrived[b.Hash], arrived[a.Hash]) })
+	return cut[:log.MaxCut], nil
 }
 
 // endsOf returns the ends of a writer's content chain: one, or several after a fork.

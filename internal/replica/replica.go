@@ -11,6 +11,7 @@ import (
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/events"
 	"github.com/soma-sdk/soma/internal/identity"
+	"github.com/soma-sdk/soma/internal/log"
 )
 
 // Config is what a Replica is made of. All fields but Timing are required.
@@ -124,6 +125,7 @@ type work struct {
 	past        map[int64]*past               // by space key
 	authorities map[int64]*authority          // by space key, those that were asked for
 	forks       map[int64]uint64              // by writer key, those that were asked for
+	chains      map[*log.CutHead]*chains      // by the first head, those that were asked for
 	mintNext    bool                          // an own entry became void
 	remakes     map[headKey]*pendingRemake    // documents to be made anew
 	ripe        map[headKey]*core.SpaceRecord // documents with early deletions whose content may have come

@@ -66,9 +66,16 @@ func openSelf(ctx context.Context, c Config) (*self, error) {
 		return nil, errors.Join(err, state.Close())
 	}
 	s := &self{peer: c.Identity.PeerID(), key: c.Identity.Key(), state: state}
-	err = c.Store.WriteSynced(ctx, func(tx core.Tx) error { return s.settle(tx, record, mark) })
+	copied := false
+	err = c.Store.WriteSynced(ctx, func(tx core.Tx) (err error) {
+		copied, err = s.settle(tx, record, mark)
+		return err
+	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("decide on the incarnation: %w", err), state.Close())
+	}
+	if copied {
+		c.Logger.Warn("directory is a copy or a restored backup: it goes on as another writer of the same member")
 	}
 	if record != nil && record.Incarnation != s.incarnation { // else the next Open would mint again
 		if err := state.Update(identity.Record{Incarnation: s.incarnation}); err != nil {
@@ -78,19 +85,18 @@ func openSelf(ctx context.Context, c Config) (*self, error) {
 	return s, nil
 }
 
-// settle decides whether the incarnation still holds, and records it.
-func (s *self) settle(tx core.Tx, record *identity.Record, mark identity.Mark) error {
+// settle decides whether the incarnation still holds, or the directory was copied or
+// restored, and records it.
+func (s *self) settle(tx core.Tx, record *identity.Record, mark identity.Mark) (copied bool, err error) {
 	var stored [5][]byte
 	for i, key := range []string{metaIncarnation, metaRetired, metaSealed, metaMark, metaBackup} {
-		value, err := tx.Meta(key)
-		if err != nil {
-			return err
+		if stored[i], err = tx.Meta(key); err != nil {
+			return false, err
 		}
-		stored[i] = value
 	}
 	incarnation, retired, sealed, marked, backup := stored[0], stored[1], stored[2], stored[3], stored[4]
 	if len(retired)%len(core.Incarnation{}) != 0 || (incarnation != nil && len(incarnation) != len(core.Incarnation{})) {
-		return fmt.Errorf("incarnation: %w", core.ErrCorrupt)
+		return false, fmt.Errorf("incarnation: %w", core.ErrCorrupt)
 	}
 	for ; len(retired) > 0; retired = retired[len(core.Incarnation{}):] {
 		s.retired = append(s.retired, core.Incarnation(retired[:len(core.Incarnation{})]))
@@ -101,19 +107,18 @@ func (s *self) settle(tx core.Tx, record *identity.Record, mark identity.Mark) e
 		ahead := record != nil && record.Ahead(s.incarnation, number(sealed))
 		if !known || was != mark || ahead || backup != nil {
 			s.retired = append(s.retired, s.incarnation)
-			incarnation = nil
+			incarnation, copied = nil, true
 		}
 	}
 	if incarnation == nil {
 		s.incarnation = identity.NewIncarnation()
 		if err := s.record(tx, mark); err != nil {
-			return err
+			return false, err
 		}
 	}
 	s.writer = log.WriterIDOf(s.peer, s.incarnation)
-	var err error
 	s.writerKey, err = tx.EnsureWriter(core.WriterRecord{ID: s.writer, Peer: s.peer, Incarnation: s.incarnation})
-	return err
+	return copied, err
 }
 
 // record stores a new incarnation.

@@ -57,7 +57,8 @@ type siteOptions struct {
 	timing   replica.Timing
 	relaxed  bool
 	faults   *faults
-	noVerify bool // do not check the projections at the end
+	logger   *slog.Logger // nil for none
+	noVerify bool         // do not check the projections at the end
 }
 
 func newIdentity(t testing.TB) *identity.Identity {
@@ -110,13 +111,16 @@ func tryOpenSite(t testing.TB, opts siteOptions) (*site, error) {
 		t: t, dir: opts.dir, id: *id, opts: opts, clock: opts.clock, faults: opts.faults,
 		hub: events.NewHub(), store: db, database: filepath.Join(opts.dir, "soma.db"),
 	}
+	if opts.logger == nil {
+		opts.logger = slog.New(slog.DiscardHandler)
+	}
 	var st core.Store = db
 	if opts.faults != nil {
 		st = &faultyStore{Store: db, faults: opts.faults}
 	}
 	s.Replica, err = replica.Open(t.Context(), replica.Config{
 		Store: st, Identity: *id, Dir: opts.dir, Database: db.Path(), Relaxed: opts.relaxed,
-		Hub: s.hub, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: now, Timing: opts.timing,
+		Hub: s.hub, Logger: opts.logger, Now: now, Timing: opts.timing,
 	})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())

@@ -524,7 +524,7 @@ func (s *site) waiting(space core.SpaceID) (bytes int64) {
 		if err != nil {
 			return err
 		}
-		_, bytes, err = v.ParkedBytes(rec.Key, core.PeerID{})
+		_, _, bytes, err = v.ParkedBytes(rec.Key, core.PeerID{})
 		return err
 	})
 	return bytes

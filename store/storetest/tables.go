@@ -170,11 +170,15 @@ func testEntries(t *testing.T, f *fixture) {
 				return err
 			}
 		}
-		got, err := v.EntriesAt(s, w, core.ChainContent, 2)
+		got, err := v.EntriesAt(s, w, core.ChainContent, 2, 1)
+		if err := equal("EntriesAt a fork, the first", got, err, recs[2:3]); err != nil {
+			return err
+		}
+		got, err = v.EntriesAt(s, w, core.ChainContent, 2, 10)
 		if err := equal("EntriesAt a fork", got, err, recs[2:4]); err != nil {
 			return err
 		}
-		got, err = v.EntriesAt(s, w, core.ChainContent, 3)
+		got, err = v.EntriesAt(s, w, core.ChainContent, 3, 10)
 		if err := equal("EntriesAt nothing", got, err, nil); err != nil {
 			return err
 		}
@@ -333,7 +337,8 @@ func testParked(t *testing.T, f *fixture) {
 		first := moved
 		first.Missing = hash("m")
 		return errors.Join(tx.Park(z), tx.Park(first), tx.Park(a), tx.Park(b), tx.Park(elsewhere), tx.Park(moved), tx.Park(z),
-			tx.Park(rec("gone", "q", "m", 77)), tx.Unpark(s, hash("gone")), tx.Unpark(s, hash("gone")), tx.Unpark(s, hash("never")))
+			tx.Park(rec("gone", "q", "m", 77)), tx.Unpark(s, hash("gone")), tx.Unpark(s, hash("gone")), tx.Unpark(s, hash("never")),
+			tx.SetMembers(s, []core.MemberRecord{{Peer: peer("q"), Role: 1, Kind: 1, By: peer("q")}, {Peer: peer("idle"), Role: 1, Kind: 1, By: peer("q")}}, nil))
 	}, func(v core.View) error {
 		got, err := v.Parked(s, hash("m"))
 		if err := equal("Parked", got, err, []core.ParkedRecord{z, a, b}); err != nil {
@@ -356,8 +361,9 @@ func testParked(t *testing.T, f *fixture) {
 			return n
 		}
 		for author, want := range map[string]int64{"p": sizes(z, a, moved), "q": sizes(b), "nobody": 0} {
-			ofAuthor, ofSpace, err := v.ParkedBytes(s, peer(author))
-			if err := equal("ParkedBytes("+author+")", [2]int64{ofAuthor, ofSpace}, err, [2]int64{want, sizes(z, a, moved, b)}); err != nil {
+			ofAuthor, ofMembers, ofSpace, err := v.ParkedBytes(s, peer(author))
+			sum := [3]int64{want, sizes(b), sizes(z, a, moved, b)}
+			if err := equal("ParkedBytes("+author+")", [3]int64{ofAuthor, ofMembers, ofSpace}, err, sum); err != nil {
 				return err
 			}
 		}
@@ -369,8 +375,8 @@ func testParked(t *testing.T, f *fixture) {
 				return err
 			}
 		}
-		ofAuthor, ofSpace, err := tx.ParkedBytes(s, peer("p"))
-		return equal("ParkedBytes of nothing", [2]int64{ofAuthor, ofSpace}, err, [2]int64{})
+		ofAuthor, ofMembers, ofSpace, err := tx.ParkedBytes(s, peer("p"))
+		return equal("ParkedBytes of nothing", [3]int64{ofAuthor, ofMembers, ofSpace}, err, [3]int64{})
 	})
 }
 

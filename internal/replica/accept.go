@@ -242,17 +242,16 @@ func (w *work) takeOne(space *core.SpaceRecord, a *arrival) (Outcome, error) {
 
 // shelve notes where the ops of a void entry are, should it be kept one day.
 func (w *work) shelve(space *core.SpaceRecord, a *arrival, rec *core.EntryRecord) error {
+	updates := a.updates
 	for _, op := range a.entry.Ops {
-		var h *head
 		var err error
-		switch b := op.Body.(type) {
+		switch body := op.Body.(type) {
 		case log.DocUpdate:
-			if h, err = w.headOrNew(space.Key, b.Doc, a.entry.Peer); err == nil {
-				w.remakeLater(space, h, false)
-				err = w.noteOp(h, rec.Key, b.Offset, b.Length)
-			}
+			err = w.shelveUpdate(space, a.entry, body, updates[0], rec)
+			updates = updates[1:]
 		case log.DocDelete:
-			if h, err = w.head(space.Key, b.Doc); err == nil {
+			var h *head
+			if h, err = w.head(space.Key, body.Doc); err == nil {
 				err = w.noteOp(h, rec.Key, 0, 0)
 			} else if isNotFound(err) {
 				err = nil
@@ -263,6 +262,21 @@ func (w *work) shelve(space *core.SpaceRecord, a *arrival, rec *core.EntryRecord
 		}
 	}
 	return nil
+}
+
+func (w *work) shelveUpdate(space *core.SpaceRecord, e *log.Entry, op log.DocUpdate, u *yjs.Update, rec *core.EntryRecord) error {
+	h, err := w.headOrNew(space.Key, op.Doc, e.Peer)
+	if err != nil {
+		return err
+	}
+	added, err := w.addVoid(space, h, u)
+	if err != nil {
+		return err
+	}
+	if !added {
+		w.remakeLater(space, h, false)
+	}
+	return w.noteOp(h, rec.Key, op.Offset, op.Length)
 }
 
 // apply applies the ops of an accepted entry to the projections. Ops of newer

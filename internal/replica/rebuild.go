@@ -91,7 +91,7 @@ func (w *work) remake(space *core.SpaceRecord, h *head) error {
 		return err
 	}
 	h.SnapBytes = int64(len(state))
-	h.Epoch, h.void = res.epoch, &voidContent{yjs.ByClient(res.voidDeletes), res.Void}
+	h.Epoch, h.void = res.epoch, voidIn(&res)
 	if h.Hidden, err = w.isHidden(space, h, !res.empty); err != nil {
 		return err
 	}
@@ -148,8 +148,7 @@ func (w *work) remakeNow() error {
 	return nil
 }
 
-// reproject fills the rows of a document that was reset, and returns its state. What
-// is void counts as had, so that no editor that still shows it brings it back.
+// reproject fills the rows of a document that was reset, and returns its state.
 func (w *work) reproject(h *head, placed yjs.Placed) ([]byte, error) {
 	u, err := yjs.ParseUpdate(placed.State)
 	if err != nil {
@@ -158,17 +157,11 @@ func (w *work) reproject(h *head, placed yjs.Placed) ([]byte, error) {
 	if _, err := w.project(h, u); err != nil {
 		return nil, err
 	}
-	for _, v := range placed.Void {
-		c := h.clients[v.Client]
-		if end := v.Range.Clock + v.Range.Len; c.End >= v.Range.Clock && c.End < end {
-			c.Client, c.End = v.Client, end
-			h.clients[v.Client] = c
-			if err := w.PutDocClient(h.Key, c); err != nil {
-				return nil, err
-			}
+	for client, ranges := range yjs.ByClient(placed.Void) {
+		if err := w.countAsHad(h, client, ranges); err != nil {
+			return nil, err
 		}
 	}
-	h.vector = nil
 	return yjs.Compact(placed.State)
 }
 

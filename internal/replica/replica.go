@@ -128,6 +128,7 @@ type work struct {
 	chains      map[*log.CutHead]*chains      // by the first head, those that were asked for
 	mintNext    bool                          // an own entry became void
 	remakes     map[headKey]*pendingRemake    // documents to be made anew
+	voided      map[headKey]*core.SpaceRecord // documents that got void content
 	ripe        map[headKey]*core.SpaceRecord // documents with early deletions whose content may have come
 	arrived     []*arrivedEntry               // new content
 
@@ -179,6 +180,9 @@ func (w *work) finish() error {
 		}
 	}
 	if err := w.remakeNow(); err != nil {
+		return err
+	}
+	if err := w.tellVoided(); err != nil {
 		return err
 	}
 	if err := w.recount(); err != nil {

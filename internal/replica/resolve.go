@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
-	"io"
 	"slices"
 	"sort"
 
@@ -193,7 +192,8 @@ func (d *dispute) settle(doc int64, draft bool) (resolution, error) {
 	if out.Placed, err = yjs.Place(kept, d.void); err != nil {
 		return out, err
 	}
-	out.epoch, err = d.epoch(&out)
+	lost, err := d.lostByHash(out.lost)
+	out.epoch = epochOf(out.Void, out.voidDeletes, lost)
 	return out, err
 }
 
@@ -303,26 +303,22 @@ func (d *dispute) unseen(by *core.EntryRecord, i int) ([]int, error) {
 	return unseen, nil
 }
 
-// epoch names what of a document is void, nil for nothing.
-func (d *dispute) epoch(out *resolution) ([]byte, error) {
-	if len(out.Void) == 0 && len(out.voidDeletes) == 0 && len(out.lost) == 0 {
-		return nil, nil
+// epochOf names what of a document is void or lost, nil for nothing.
+func epochOf(structs, deletes []yjs.ClientRange, lost []string) []byte {
+	if len(structs) == 0 && len(deletes) == 0 && len(lost) == 0 {
+		return nil
 	}
 	sum := sha256.New()
-	for _, v := range out.Void {
+	for _, v := range structs {
 		fmt.Fprintf(sum, "void %d %d %d\n", v.Client, v.Range.Clock, v.Range.Len)
 	}
-	for _, v := range out.voidDeletes {
+	for _, v := range deletes {
 		fmt.Fprintf(sum, "deletion %d %d %d\n", v.Client, v.Range.Clock, v.Range.Len)
 	}
-	lost, err := d.lostByHash(out.lost)
-	if err != nil {
-		return nil, err
-	}
 	for _, line := range lost {
-		io.WriteString(sum, line)
+		fmt.Fprintln(sum, line)
 	}
-	return sum.Sum(nil)[:epochBytes], nil
+	return sum.Sum(nil)[:epochBytes]
 }
 
 // epochBytes is the length of an epoch.
@@ -336,7 +332,7 @@ func (d *dispute) lostByHash(lost []core.LostRecord) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		lines[i] = fmt.Sprintf("lost %s %d %d %d\n", rec.Hash, l.Client, l.Range.Clock, l.Range.Len)
+		lines[i] = fmt.Sprintf("lost %s %d %d %d", rec.Hash, l.Client, l.Range.Clock, l.Range.Len)
 	}
 	slices.Sort(lines)
 	return lines, nil

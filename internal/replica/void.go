@@ -7,23 +7,98 @@ import (
 
 // voidContent is what of a document does not count.
 type voidContent struct {
-	deletes map[uint64][]yjs.Range // named by deletions in void updates
-	structs []yjs.ClientRange
+	structs   []yjs.ClientRange
+	deletes   map[uint64][]yjs.Range // named by deletions in void updates
+	contested bool                   // content of kept entries lost its clocks too
+}
+
+func voidIn(res *resolution) *voidContent {
+	return &voidContent{structs: res.Void, deletes: yjs.ByClient(res.voidDeletes), contested: len(res.lost) > 0}
 }
 
 // voidOf returns what of a document is void.
 func (w *work) voidOf(space *core.SpaceRecord, h *head) (*voidContent, error) {
 	switch {
 	case len(h.Epoch) == 0:
-		return &voidContent{}, nil
+		h.void = &voidContent{deletes: map[uint64][]yjs.Range{}}
 	case h.void == nil:
 		res, err := w.resolver(space).resolve(h.Key, nil)
 		if err != nil {
 			return nil, damaged("content", h, err)
 		}
-		h.void = &voidContent{yjs.ByClient(res.voidDeletes), res.Void}
+		h.void = voidIn(&res)
 	}
 	return h.void, nil
+}
+
+// addVoid adds an update of a void entry to what is void of a document, if that is all
+// that has to be done: nothing kept follows, or waits for, its content.
+func (w *work) addVoid(space *core.SpaceRecord, h *head, u *yjs.Update) (bool, error) {
+	if w.remakes[headKey{space.Key, h.ID}] != nil || h.UpdatedAtMs == 0 {
+		return false, nil
+	}
+	void, err := w.voidOf(space, h)
+	if err != nil || void.contested {
+		return false, err
+	}
+	all, content := yjs.ByClient(void.structs), u.Content()
+	for client, ranges := range yjs.Without(content, all) {
+		if ranges[0].Clock < h.end(client) || h.waiting.concerns(client) {
+			return false, nil
+		}
+	}
+	yjs.AddRanges(all, content)
+	yjs.AddRanges(void.deletes, u.Deleted())
+	void.structs = yjs.InOrder(all)
+	for client := range content {
+		if err := w.countAsHad(h, client, all[client]); err != nil {
+			return false, err
+		}
+	}
+	h.Epoch = epochOf(void.structs, yjs.InOrder(void.deletes), nil)
+	if !h.Hidden {
+		if w.voided == nil {
+			w.voided = map[headKey]*core.SpaceRecord{}
+		}
+		w.voided[headKey{space.Key, h.ID}] = space
+	}
+	return true, w.save(h)
+}
+
+// countAsHad moves the end of a client over void content, so that no editor that still
+// shows it brings it back.
+func (w *work) countAsHad(h *head, client uint64, void []yjs.Range) error {
+	c := h.clients[client]
+	end := c.End
+	for _, r := range void {
+		if r.Clock <= end {
+			end = max(end, r.Clock+r.Len)
+		}
+	}
+	if end == c.End {
+		return nil
+	}
+	if c.Client, c.End = client, end; h.clients[client].End == 0 {
+		w.r.heads.clients++
+	}
+	h.clients[client], h.vector = c, nil
+	return w.PutDocClient(h.Key, c)
+}
+
+// tellVoided tells of documents that got void content: their text is the same, their
+// epoch is not.
+func (w *work) tellVoided() error {
+	for key, space := range w.voided {
+		h, err := w.head(key.space, key.doc)
+		if err != nil {
+			return err
+		}
+		if err := w.tellRebuilt(space, h, ReasonRebuilt); err != nil {
+			return err
+		}
+	}
+	w.voided = nil
+	return nil
 }
 
 // againstVoid returns core.ErrStaleDocument for a local update that holds other content

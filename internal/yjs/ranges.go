@@ -2,6 +2,7 @@ package yjs
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sort"
 )
@@ -116,6 +117,17 @@ func Without(ranges, others map[uint64][]Range) map[uint64][]Range {
 		}
 	}
 	return left
+}
+
+// InOrder returns ranges by client and clock.
+func InOrder(by map[uint64][]Range) []ClientRange {
+	var out []ClientRange
+	for _, client := range slices.Sorted(maps.Keys(by)) {
+		for _, r := range by[client] {
+			out = append(out, ClientRange{client, r})
+		}
+	}
+	return out
 }
 
 // ByClient returns ranges, which are in order, by client.

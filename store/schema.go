@@ -179,7 +179,8 @@ CREATE TABLE tail (
 	doc   INTEGER NOT NULL,
 	n     INTEGER NOT NULL,
 	op_id BLOB NOT NULL,
-	body  BLOB NOT NULL
+	body  BLOB NOT NULL,
+	sum   INTEGER NOT NULL
 ) STRICT;
 
 CREATE UNIQUE INDEX tail_doc ON tail (doc, n);
@@ -214,7 +215,8 @@ CREATE TABLE verdict (
 
 CREATE TABLE joining (
 	ident  TEXT PRIMARY KEY,
-	ticket BLOB NOT NULL
+	ticket BLOB NOT NULL,
+	sum    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX writer_of_peer ON writer (peer);

@@ -69,33 +69,11 @@ func (w *work) tellRebuilt(space *core.SpaceRecord, h *head, reason string) erro
 // remake makes a document anew from its ops: those of kept entries count, and those
 // of void ones leave their places where something else needs them.
 func (w *work) remake(space *core.SpaceRecord, h *head) error {
-	kept, void, err := w.opsOf(h)
+	d, err := w.derive(space, &h.DocRecord)
 	if err != nil {
 		return err
 	}
-	placed, err := yjs.Place(kept, void)
-	if err != nil {
-		return damaged("content", h, err)
-	}
-	if err := w.ResetDoc(h.Key); err != nil {
-		return err
-	}
-	w.r.heads.clients -= min(w.r.heads.clients, len(h.clients))
-	h.clients, h.waiting, h.vector = map[uint64]core.DocClient{}, waiting{}, nil
-	h.SnapBytes, h.OpBytes, h.ThroughN = 0, 0, h.LastN
-	state, err := w.reproject(h, placed)
-	if err != nil {
-		return err
-	}
-	if err := w.SetDocSnapshot(h.Key, state); err != nil {
-		return err
-	}
-	h.SnapBytes = int64(len(state))
-	h.Epoch, h.void = epochOf(placed.Void), placed.Void
-	if h.Hidden, err = w.isHidden(space, h, len(kept) > 0); err != nil {
-		return err
-	}
-	return w.save(h)
+	return w.putDerived(h, d)
 }
 
 // remakeLater makes a document anew at the end of the job, once, because it got void
@@ -160,30 +138,6 @@ func (w *work) opsOf(h *head) (kept, void [][]byte, err error) {
 		kept = append(kept, t.Update)
 	}
 	return kept, void, err
-}
-
-// reproject fills the rows of a document that was reset, and returns its state. What
-// is void counts as had, so that no editor that still shows it brings it back.
-func (w *work) reproject(h *head, placed yjs.Placed) ([]byte, error) {
-	u, err := yjs.ParseUpdate(placed.State)
-	if err != nil {
-		return nil, damaged("content", h, err)
-	}
-	if _, err := w.project(h, u, w.r.self.writerKey); err != nil {
-		return nil, err
-	}
-	for _, v := range placed.Void {
-		c := h.clients[v.Client]
-		if end := v.Range.Clock + v.Range.Len; c.End >= v.Range.Clock && c.End < end {
-			c.Client, c.End = v.Client, end
-			h.clients[v.Client] = c
-			if err := w.PutDocClient(h.Key, c); err != nil {
-				return nil, err
-			}
-		}
-	}
-	h.vector = nil
-	return yjs.Compact(placed.State)
 }
 
 // epochOf names a set of void content, nil for none.

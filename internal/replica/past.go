@@ -52,10 +52,16 @@ func (p *past) Ancestor(hash core.Hash) (log.Ancestor, error) {
 	if err != nil {
 		return log.Ancestor{}, err
 	}
+	if len(p.known) >= maxKnown {
+		clear(p.known)
+	}
 	a := header.AsAncestor(hash, authSet)
 	p.known[hash] = a
 	return a, nil
 }
+
+// maxKnown bounds the ancestors that are remembered.
+const maxKnown = 1 << 16
 
 // State implements log.Past.
 func (p *past) State(heads []core.Hash) (*log.State, error) { return p.state(heads) }

@@ -44,6 +44,13 @@ func (s *site) verify() {
 		return err
 	})
 	s.verifyCache()
+	found, err := s.Verify(s.ctx())
+	if err != nil {
+		s.t.Fatalf("Verify = %v", err)
+	}
+	for _, p := range found {
+		s.t.Errorf("Verify found %+v", p)
+	}
 }
 
 // bitset says which entries, by position, lie in the past of another.

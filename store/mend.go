@@ -6,6 +6,14 @@ import (
 	"github.com/soma-sdk/soma/internal/core"
 )
 
+// script runs a statement that is too rare to be kept.
+func (t *tx) script(sql string) error {
+	if t.c == nil {
+		return errEnded
+	}
+	return t.c.script(sql)
+}
+
 // Mend implements core.Tx.
 func (t *tx) Mend() error {
 	for _, sql := range []string{
@@ -15,12 +23,12 @@ func (t *tx) Mend() error {
 		"UPDATE doc SET created_by = NULL WHERE created_by NOT IN (SELECT id FROM peer)",
 		"DELETE FROM member WHERE peer NOT IN (SELECT id FROM peer)",
 	} {
-		if _, err := t.c.exec(sql); err != nil {
+		if err := t.script(sql); err != nil {
 			return wrap("mend database", err)
 		}
 	}
 	for _, o := range unknownPeers {
-		if _, err := t.c.exec("UPDATE " + o.table + " SET " + o.column + " = 0 WHERE " + o.condition()); err != nil {
+		if err := t.script("UPDATE " + o.table + " SET " + o.column + " = 0 WHERE " + o.condition()); err != nil {
 			return wrap("mend "+o.table, err)
 		}
 	}
@@ -35,12 +43,12 @@ func (t *tx) Sweep() error {
 			WHERE ` + lost + ` AND EXISTS (SELECT 1 FROM doc_op o JOIN entry e ON e.id = o.entry WHERE o.doc = doc.id)`,
 		"DELETE FROM doc WHERE " + lost + " AND id NOT IN (SELECT doc FROM tail)",
 	} {
-		if _, err := t.c.exec(sql); err != nil {
+		if err := t.script(sql); err != nil {
 			return wrap("sweep documents", err)
 		}
 	}
 	for _, o := range orphans {
-		if _, err := t.c.exec("DELETE FROM " + o.table + " WHERE " + o.condition()); err != nil {
+		if err := t.script("DELETE FROM " + o.table + " WHERE " + o.condition()); err != nil {
 			return wrap("sweep "+o.table, err)
 		}
 	}

@@ -15,7 +15,7 @@ const checkPage = 1024
 // Check implements core.View.
 func (v *view) Check(fn func(core.Damage) error) error {
 	for _, check := range []func(func(core.Damage) error) error{
-		v.checkPages, v.checkReferences, v.checkOrphans, v.checkSizes, v.checkAuthSets, v.checkTails, v.checkJoining,
+		v.checkPages, v.checkReferences, v.checkOrphans, v.checkValues, v.checkSizes, v.checkAuthSets, v.checkTails, v.checkJoining,
 	} {
 		if err := check(fn); err != nil {
 			return err
@@ -113,6 +113,30 @@ func (v *view) checkOrphans(fn func(core.Damage) error) error {
 	}
 	tail := orphan{"tail", "doc", "doc"}
 	return count(tail, tail.condition(), true)
+}
+
+// impossible are values that a row cannot have: no reader would see that they are wrong.
+var impossible = []struct{ table, condition string }{
+	{"space", "id <= 0"},
+	{"writer", "id <= 0"},
+	{"doc", "id <= 0 OR hidden NOT IN (0, 1)"},
+	{"entry", "id <= 0 OR chain NOT IN (0, 1) OR state NOT IN (0, 1)"},
+	{"writer_head", "chain NOT IN (0, 1)"},
+	{"frontier", "chain NOT IN (0, 1)"},
+	{"member", "role NOT BETWEEN 0 AND 255 OR kind NOT BETWEEN 0 AND 255"},
+	{"invite", "role NOT BETWEEN 0 AND 255"},
+}
+
+func (v *view) checkValues(fn func(core.Damage) error) error {
+	for _, i := range impossible {
+		err := v.found(fn, "SELECT count(*) FROM "+i.table+" WHERE "+i.condition, nil, func(r *row) (core.Damage, bool) {
+			return core.Damage{Table: i.table, Detail: fmt.Sprintf("%d rows have values that none can have", r.int(0))}, r.int(0) > 0
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // parkedBytes counts what parked_bytes should.

@@ -22,6 +22,8 @@ func (t *tx) Mend() error {
 		"UPDATE writer SET peer = NULL WHERE peer NOT IN (SELECT id FROM peer)",
 		"UPDATE doc SET created_by = NULL WHERE created_by NOT IN (SELECT id FROM peer)",
 		"DELETE FROM member WHERE peer NOT IN (SELECT id FROM peer)",
+		"UPDATE doc SET hidden = 1 WHERE hidden NOT IN (0, 1)",
+		newKeys("space"), newKeys("writer"), newKeys("doc"), newKeys("entry"),
 	} {
 		if err := t.script(sql); err != nil {
 			return wrap("mend database", err)
@@ -31,6 +33,20 @@ func (t *tx) Mend() error {
 		if err := t.script("UPDATE " + o.table + " SET " + o.column + " = 0 WHERE " + o.condition()); err != nil {
 			return wrap("mend "+o.table, err)
 		}
+	}
+	return nil
+}
+
+// newKeys moves rows away from keys that stand for none.
+func newKeys(table string) string {
+	return fmt.Sprintf("UPDATE %s SET id = (SELECT max(id, 0) + 1 FROM (SELECT max(id) AS id FROM %s)) WHERE id <= 0", table, table)
+}
+
+// MoveEntry implements core.Tx.
+func (t *tx) MoveEntry(key int64) error {
+	_, err := t.c.exec("UPDATE entry SET id = (SELECT max(id) FROM entry) + 1 WHERE id = ?", key)
+	if err != nil {
+		return fmt.Errorf("move entry %d: %w", key, err)
 	}
 	return nil
 }

@@ -220,8 +220,9 @@ type Writes interface {
 	AddTail(doc int64, t TailRecord) error
 	ClearTail(doc int64) error
 
-	// Mend makes the indexes anew and takes out references to peers that are not there.
-	// What refers to a peer has to be written again afterwards.
+	// Mend makes the indexes anew, takes out references to peers that are not there, and
+	// gives rows with keys that no row may have new ones. What refers to any of these
+	// has to be written again afterwards.
 	Mend() error
 	// Sweep removes rows of spaces and documents that are not there, but for unsealed
 	// updates. A document that lost its space goes to that of its entries.
@@ -232,6 +233,8 @@ type Writes interface {
 	DeleteWriter(key int64) error
 	// SetEntry changes all of an entry but what its author signed.
 	SetEntry(EntryRecord) error
+	// MoveEntry gives an entry a new key, above all others.
+	MoveEntry(key int64) error
 	// ResetSpace removes what follows from the entries of a space: members, invites,
 	// verdicts, heads, auth sets, fields, and where the ops of documents are.
 	ResetSpace(space int64) error

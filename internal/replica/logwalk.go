@@ -22,6 +22,7 @@ type logWalk struct {
 	known     map[core.Hash]knownAncestor
 	computed  map[core.Hash][]core.Hash // the auth sets of entries that name another
 	at        int64                     // key of the entry that is being admitted
+	later     bool                      // it cites one that is stored after it
 
 	genesis  *log.Header
 	authors  map[core.PeerID]bool // of content
@@ -96,12 +97,12 @@ func (l *logWalk) visit(rec *core.EntryRecord, a *arrival) error {
 		problem.Detail = a.err.Error()
 		return l.add(problem)
 	}
-	l.at = rec.Key
+	l.at, l.later = rec.Key, false
 	authSet, err := log.Admit(a.entry, l)
 	var waiting *log.WaitingError
 	switch {
 	case errors.As(err, &waiting), log.ReasonOf(err) != "":
-		problem.Detail = err.Error()
+		problem.Detail, problem.Lost = err.Error(), !l.later
 		return l.add(problem)
 	case errors.Is(err, core.ErrCorrupt) && len(*l.problems) > 0:
 		return nil // it builds upon what was told already
@@ -221,6 +222,7 @@ func (l *logWalk) Ancestor(hash core.Hash) (log.Ancestor, error) {
 	}
 	rec, err := l.v.EntryHeader(l.space.Key, hash)
 	if err == nil && rec.Key >= l.at {
+		l.later = true
 		err = fmt.Errorf("entry %s is stored later: %w", hash, core.ErrNotFound)
 	}
 	if err != nil {

@@ -56,11 +56,12 @@ func (w *work) mendRows(ctx context.Context) error {
 	if m.spaces, err = spacesByKey(w.Tx); err != nil {
 		return err
 	}
-	var own uint64
+	own, damaged := uint64(0), false
 	err = eachHeader(ctx, w.Tx, func(rec *core.EntryRecord) error {
-		row, err := rowOf(rec)
-		if err != nil {
-			return nil //nolint:nilerr // rederive says what is wrong with the entry
+		row, ok, err := rowOf(w.Tx, rec)
+		if err != nil || !ok { // rederive says what is wrong with the entry
+			damaged = true
+			return err
 		}
 		if row.writer.ID == w.r.self.writer {
 			own++
@@ -77,7 +78,7 @@ func (w *work) mendRows(ctx context.Context) error {
 		return err
 	}
 	sealed, err := w.Meta(metaSealed)
-	if err != nil || bytes.Equal(sealed, bytesOf(own)) {
+	if err != nil || damaged || bytes.Equal(sealed, bytesOf(own)) {
 		return err
 	}
 	return w.mint() // own entries may be lost: no seq must be used twice
@@ -92,15 +93,6 @@ type rowMender struct {
 
 // mend sets the row of an entry to what its header says.
 func (m *rowMender) mend(rec *core.EntryRecord, row entryRow) error {
-	if rec.Hash != row.hash { // one of the two is damaged: the signature tells which
-		whole, err := m.Entry(rec.Space, rec.Hash)
-		if err != nil {
-			return err
-		}
-		if a := inspect(whole.Entry); a.err != nil {
-			return nil //nolint:nilerr // as in mendRows
-		}
-	}
 	want := *rec
 	want.Chain, want.Seq, want.Hash = row.chain, row.seq, row.hash
 	var err error
@@ -313,6 +305,13 @@ func (d *rederiving) replayOne(key int64, a *arrival) error {
 	if e.IsGenesis() {
 		d.space.Creator, d.space.CreatedAtMs = e.Peer, int64(e.WallMs)
 	}
+	early, err := d.early(e, key)
+	if err != nil {
+		return err
+	}
+	if early { // it comes once more, after what it builds upon
+		return d.MoveEntry(key)
+	}
 	rec, err := d.admitAs(d.space, e, key)
 	var waiting *log.WaitingError
 	if errors.As(err, &waiting) || log.ReasonOf(err) != "" {
@@ -339,6 +338,17 @@ func (d *rederiving) replayOne(key int64, a *arrival) error {
 		}
 	}
 	return nil
+}
+
+// early reports whether an entry is stored before one that it cites.
+func (d *rederiving) early(e *log.Entry, key int64) (bool, error) {
+	for _, hash := range append(parentsOf(&e.Header), e.Auth...) {
+		rec, err := d.EntryHeader(d.space.Key, hash)
+		if err != nil && !isNotFound(err) || err == nil && rec.Key > key {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // countOp notes where an op of a document is.

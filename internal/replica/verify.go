@@ -73,6 +73,7 @@ type rowCheck struct {
 	ids     map[core.SpaceID]bool
 	writers map[int64]core.WriterID // the sound ones
 	unsound map[core.SpaceID]bool   // spaces with entries in the wrong rows
+	damaged bool                    // there are entries that do not show whose they are
 }
 
 func (c *rowCheck) run(ctx context.Context, self core.PeerID) error {
@@ -97,9 +98,10 @@ func (c *rowCheck) run(ctx context.Context, self core.PeerID) error {
 	}
 	var sealed uint64
 	err = eachHeader(ctx, c.v, func(rec *core.EntryRecord) error {
-		row, err := rowOf(rec)
-		if err != nil {
-			return nil //nolint:nilerr // the walk through the log says what is wrong with the entry
+		row, ok, err := rowOf(c.v, rec)
+		if err != nil || !ok { // the walk through the log says what is wrong with the entry
+			c.damaged = true
+			return err
 		}
 		if row.writer.ID == own {
 			sealed++
@@ -110,7 +112,7 @@ func (c *rowCheck) run(ctx context.Context, self core.PeerID) error {
 		return err
 	}
 	stored, err := c.v.Meta(metaSealed)
-	if err == nil && !bytes.Equal(stored, bytesOf(sealed)) {
+	if err == nil && !c.damaged && !bytes.Equal(stored, bytesOf(sealed)) {
 		err = c.add(Problem{Table: "meta", Detail: fmt.Sprintf("%s is %x, should be %x", metaSealed, stored, sealed)})
 	}
 	return err
@@ -133,8 +135,6 @@ func (c *rowCheck) checkEntry(rec *core.EntryRecord, row entryRow) error {
 	var wrong string
 	switch {
 	case !sound: // told already
-	case rec.Key <= 0:
-		wrong = "key"
 	case rec.Hash != row.hash:
 		wrong = "hash"
 	case in != row.space && !c.ids[row.space]:
@@ -157,7 +157,7 @@ func (c *rowCheck) checkEntry(rec *core.EntryRecord, row entryRow) error {
 		return nil
 	}
 	return c.add(Problem{
-		Space: row.space, Entry: row.hash, Table: "entry", Lost: rec.Key <= 0,
+		Space: row.space, Entry: row.hash, Table: "entry",
 		Detail: fmt.Sprintf("the %s of row %d is not that of the entry", wrong, rec.Key),
 	})
 }
@@ -171,12 +171,14 @@ type entryRow struct {
 	hash   core.Hash
 }
 
-func rowOf(rec *core.EntryRecord) (entryRow, error) {
+// rowOf returns what the row of an entry should be, and false if its header is damaged.
+// Where hash and header differ, the signature tells which of them is.
+func rowOf(v core.View, rec *core.EntryRecord) (row entryRow, ok bool, err error) {
 	h, err := log.DecodeHeader(rec.Entry.Header)
 	if err != nil {
-		return entryRow{}, err
+		return entryRow{}, false, nil //nolint:nilerr // it is the answer
 	}
-	row := entryRow{
+	row = entryRow{
 		writer: core.WriterRecord{ID: log.WriterIDOf(h.Peer, h.Incarnation), Peer: h.Peer, Incarnation: h.Incarnation},
 		chain:  h.Chain, seq: h.Seq, hash: rec.Entry.Hash(),
 	}
@@ -184,7 +186,11 @@ func rowOf(rec *core.EntryRecord) (entryRow, error) {
 	if h.IsGenesis() {
 		row.space = core.SpaceIDFromHash(row.hash)
 	}
-	return row, nil
+	if row.hash == rec.Hash {
+		return row, true, nil
+	}
+	whole, err := v.Entry(rec.Space, rec.Hash)
+	return row, err == nil && inspect(whole.Entry).err == nil, err
 }
 
 // eachHeader calls fn with every entry, of whatever space, in order of key.

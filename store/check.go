@@ -37,6 +37,7 @@ func (v *view) found(fn func(core.Damage) error, sql string, args []any, damage 
 	if err != nil {
 		return wrap("check database", err)
 	}
+	v.c.forget(sql)
 	for _, d := range all {
 		if err := fn(d); err != nil {
 			return err

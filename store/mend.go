@@ -138,9 +138,10 @@ func (t *tx) PutWriter(rec core.WriterRecord) error {
 
 // DeleteWriter implements core.Tx.
 func (t *tx) DeleteWriter(key int64) error {
-	_, err := t.c.exec("DELETE FROM writer WHERE id = ? AND NOT EXISTS (SELECT 1 FROM entry WHERE writer = ?)", key, key)
-	if err != nil {
+	const remove = "DELETE FROM writer WHERE id = ? AND NOT EXISTS (SELECT 1 FROM entry WHERE writer = ?)"
+	if _, err := t.c.exec(remove, key, key); err != nil {
 		return fmt.Errorf("remove writer %d: %w", key, err)
 	}
+	t.c.forget(remove)
 	return nil
 }

@@ -23,6 +23,7 @@ type logWalk struct {
 	computed  map[core.Hash][]core.Hash // the auth sets of entries that name another
 	at        int64                     // key of the entry that is being admitted
 	later     bool                      // it cites one that is stored after it
+	broken    bool                      // some entry was not admitted: what follows is not known
 
 	genesis  *log.Header
 	authors  map[core.PeerID]bool // of content
@@ -94,6 +95,7 @@ func (l *logWalk) run(ctx context.Context) error {
 func (l *logWalk) visit(rec *core.EntryRecord, a *arrival) error {
 	problem := Problem{Space: l.space.ID, Entry: rec.Hash, Table: "entry", Lost: true}
 	if a.err != nil {
+		l.broken = true
 		problem.Detail = a.err.Error()
 		return l.add(problem)
 	}
@@ -102,6 +104,7 @@ func (l *logWalk) visit(rec *core.EntryRecord, a *arrival) error {
 	var waiting *log.WaitingError
 	switch {
 	case errors.As(err, &waiting), log.ReasonOf(err) != "":
+		l.broken = true
 		problem.Detail, problem.Lost = err.Error(), !l.later
 		return l.add(problem)
 	case errors.Is(err, core.ErrCorrupt) && len(*l.problems) > 0:
@@ -157,6 +160,9 @@ func (l *logWalk) follow(rec *core.EntryRecord, e *log.Entry) error {
 	}
 	frontier[rec.Hash] = rec.Key
 	if e.Chain == core.ChainMembership {
+		return nil
+	}
+	if l.broken {
 		return nil
 	}
 	l.authors[e.Peer] = true

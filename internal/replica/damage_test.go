@@ -425,3 +425,61 @@ func TestPagesAreChecked(t *testing.T) {
 	}
 	again.wantSound("rebuilt")
 }
+
+// TestFailingRebuild lets every write of Rebuild fail: a space is rebuilt, or stays as it
+// was, and so does what is kept in memory.
+func TestFailingRebuild(t *testing.T) {
+	s, spaces := scene(t, true)
+	want := s.dumps(spaces)
+	s.crash()
+	db := raw(t, s.database)
+	_, err := db.Exec(`UPDATE space SET name = 'wrong'; UPDATE doc_client SET end_clock = end_clock + 1;
+		DELETE FROM member; DELETE FROM verdict; UPDATE doc SET hidden = 1 - hidden; DELETE FROM frontier WHERE space = 1`)
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	opts := s.again()
+	opts.faults = &faults{}
+	s = openSite(t, opts)
+	before := s.dumps(spaces)
+	mended := map[core.SpaceID]bool{}
+	k := int64(1)
+	for ; ; k++ {
+		opts.faults.arm(k, false, k%2 == 0)
+		err := rebuildOrPanic(s)
+		if !opts.faults.disarm() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			break
+		}
+		if !errors.Is(err, errInjected) {
+			t.Fatalf("Rebuild, failing at %d = %v, want the injected error", k, err)
+		}
+		after := s.dumps(spaces)
+		for _, space := range spaces {
+			mended[space] = mended[space] || after[string(space)+" name"] != "wrong"
+			for key := range after {
+				if was := map[bool]string{true: want[key], false: before[key]}[mended[space]]; strings.HasPrefix(key, string(space)) && after[key] != was {
+					t.Fatalf("Rebuild, failing at %d: %s = %q, want %q", k, key, after[key], was)
+				}
+			}
+		}
+		s.verifyCache()
+	}
+	if k < 50 {
+		t.Errorf("Rebuild got through after %d failures, want one for every write", k-1)
+	}
+	s.wantSound("rebuilt")
+	wantEqual(t, "rebuilt", s.dumps(spaces), want)
+}
+
+// rebuildOrPanic turns an injected panic into an error.
+func rebuildOrPanic(s *site) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = r.(error)
+		}
+	}()
+	return s.Rebuild(s.ctx())
+}

@@ -12,7 +12,7 @@ import (
 
 // sound fails unless Check finds nothing.
 func sound(v core.View) error {
-	return v.Check(func(d core.Damage) error { return fmt.Errorf("Check found %+v", d) })
+	return v.Check(func(d core.Damage) error { return fmt.Errorf("found %+v", d) })
 }
 
 // filled adds a bit of everything that Check looks at to a space, and returns its keys.
@@ -218,7 +218,7 @@ func testMend(t *testing.T, f *fixture) {
 		lost := 0
 		err := v.Check(func(d core.Damage) error {
 			if d.Table != "tail" || !d.Lost {
-				return fmt.Errorf("Check found %+v", d)
+				return fmt.Errorf("found %+v", d)
 			}
 			lost++
 			return nil

@@ -78,7 +78,7 @@ func exportEntry(hash core.Hash) EntryID {
 
 // Rebuild makes everything anew that follows from the signed entries and from what is
 // not sealed yet, as after damage that Verify found. Each space is one transaction, so
-// that no half of one is ever seen, and writers wait for it, some seconds for a hundred
+// that no half of one is ever seen, and writers wait for it: seconds for ten
 // thousand entries. What is as it should be stays, and fires no event; a space or
 // document that changes fires SpaceChanged, with SpacesChanged, or DocumentChanged with
 // ReasonRebuilt.

@@ -109,10 +109,10 @@ func (m *rowMender) mend(rec *core.EntryRecord, row entryRow) error {
 }
 
 // spaceOf returns the space that an entry belongs to. If none has its ID, the one that
-// the genesis lies in has lost it.
+// the genesis lies in has lost it, or is lost itself.
 func (m *rowMender) spaceOf(rec *core.EntryRecord, row entryRow) (int64, error) {
-	in, known := m.spaces[rec.Space]
-	if known && in.ID == row.space {
+	in := m.spaces[rec.Space]
+	if in.ID == row.space {
 		return rec.Space, nil
 	}
 	for key, space := range m.spaces {
@@ -120,12 +120,35 @@ func (m *rowMender) spaceOf(rec *core.EntryRecord, row entryRow) (int64, error) 
 			return key, nil
 		}
 	}
-	if !known || core.SpaceIDFromHash(row.hash) != row.space {
+	if core.SpaceIDFromHash(row.hash) != row.space {
 		return rec.Space, nil
 	}
+	anothers, err := m.hasGenesis(in)
+	if err != nil {
+		return 0, err
+	}
+	if anothers || in.Key == 0 {
+		in = core.SpaceRecord{UpdatedAtMs: m.nowMs}
+	}
 	in.ID = row.space
-	m.spaces[rec.Space] = in
-	return rec.Space, m.PutSpace(&in)
+	if err := m.PutSpace(&in); err != nil {
+		return 0, err
+	}
+	m.spaces[in.Key] = in
+	return in.Key, nil
+}
+
+// hasGenesis reports whether a space holds the genesis that its ID names.
+func (m *rowMender) hasGenesis(space core.SpaceRecord) (bool, error) {
+	hash, err := space.ID.Hash()
+	if err != nil {
+		return false, nil //nolint:nilerr // no genesis has such an ID
+	}
+	_, err = m.EntryHeader(space.Key, hash)
+	if isNotFound(err) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // writerOf returns the row of a writer, and mends it if it has to.

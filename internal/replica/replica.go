@@ -109,7 +109,8 @@ func Open(ctx context.Context, c Config) (*Replica, error) {
 // isDamage reports whether an own entry could not be made because of what is stored.
 func isDamage(err error) bool {
 	var waiting *log.WaitingError
-	return errors.Is(err, core.ErrCorrupt) || isNotFound(err) || errors.As(err, &waiting) || log.ReasonOf(err) != ""
+	return errors.Is(err, core.ErrCorrupt) || errors.Is(err, core.ErrInvalidID) || isNotFound(err) ||
+		errors.As(err, &waiting) || log.ReasonOf(err) != ""
 }
 
 // Close stops the background work and seals the tail. It does not close the store.

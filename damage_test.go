@@ -203,4 +203,13 @@ func TestVerifyEnds(t *testing.T) {
 	if err := db.Rebuild(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("Rebuild with an ended context = %v", err)
 	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Verify(t.Context()); !errors.Is(err, soma.ErrClosed) {
+		t.Errorf("Verify after Close = %v, want ErrClosed", err)
+	}
+	if err := db.Rebuild(t.Context()); !errors.Is(err, soma.ErrClosed) {
+		t.Errorf("Rebuild after Close = %v, want ErrClosed", err)
+	}
 }

@@ -457,9 +457,7 @@ func calls(ctx context.Context, db *soma.DB, space soma.SpaceID, doc soma.Docume
 	for _, err := range db.Documents().List(ctx, space) {
 		list = err
 	}
-	_, verify := db.Verify(ctx)
 	return map[string]error{
-		"Verify": verify, "Rebuild": db.Rebuild(ctx),
 		"Spaces.Create": create, "Spaces.Get": spaceGet, "Spaces.List": spaceList, "Spaces.Rename": rename,
 		"Spaces.Export":    db.Spaces().Export(ctx, space, io.Discard),
 		"Spaces.Import":    db.Spaces().Import(ctx, strings.NewReader("x")),

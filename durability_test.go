@@ -160,6 +160,9 @@ func (a *acked) check(t *testing.T, dir string) {
 	if len(warnings.records) > 0 {
 		t.Errorf("Open after a kill logs %q, want that nothing needs repair", warnings.records)
 	}
+	if found, err := db.Verify(t.Context()); err != nil || len(found) > 0 {
+		t.Errorf("Verify after a kill = %v, %v", found, err)
+	}
 	if a.space == "" {
 		return
 	}

@@ -678,6 +678,7 @@ func TestTeamsConverge(t *testing.T) {
 			m.open("new")
 			m.send("ann", "new")
 			m.reopen("bob")
+			m.must("Rebuild", m.dbs["cid"].Rebuild(m.ctx()))
 			want := m.dump("ann")
 			for name := range m.dbs {
 				got := m.dump(name)

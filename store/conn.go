@@ -219,6 +219,14 @@ func (c *conn) failed(err error) error {
 	return err
 }
 
+// forget drops the statement of a query that is too rare, and too slow, to be kept.
+func (c *conn) forget(sql string) {
+	if st := c.stmts[sql]; st != nil {
+		_ = st.raw.Close() // what went wrong with it has been returned
+		delete(c.stmts, sql)
+	}
+}
+
 // begin starts a transaction: immediate for the writer, deferred for readers.
 func (c *conn) begin(sql string) error {
 	if _, err := c.exec(sql); err != nil {

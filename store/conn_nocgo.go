@@ -26,6 +26,7 @@ func (c *conn) exec(string, ...any) (int64, error)        { return 0, core.ErrNo
 func (c *conn) insert(string, ...any) (int64, error)      { return 0, core.ErrNoCgo }
 func (c *conn) one(string, ...any) (*row, error)          { return nil, core.ErrNoCgo }
 func (c *conn) each(string, []any, func(*row) bool) error { return core.ErrNoCgo }
+func (c *conn) forget(string)                             {}
 func (c *conn) begin(string) error                        { return core.ErrNoCgo }
 func (c *conn) commit() error                             { return core.ErrNoCgo }
 func (c *conn) rollback() error                           { return core.ErrNoCgo }

@@ -86,3 +86,17 @@ func (t *tx) mergeDeleted(doc int64, client, from, to uint64, touched []core.Clo
 		ON CONFLICT (doc, client, clock) DO UPDATE SET len = excluded.len`, doc, int64(client), int64(from), int64(to-from))
 	return err
 }
+
+// DocDeleted implements core.View.
+func (v *view) DocDeleted(doc int64) (map[uint64][]core.ClockRange, error) {
+	ranges := map[uint64][]core.ClockRange{}
+	err := v.c.each("SELECT client, clock, len FROM doc_deleted WHERE doc = ?+0 ORDER BY client, clock", []any{doc}, func(r *row) bool {
+		client := r.uint(0)
+		ranges[client] = append(ranges[client], core.ClockRange{Clock: r.uint(1), Len: r.uint(2)})
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read deleted ranges of document %d: %w", doc, err)
+	}
+	return ranges, nil
+}

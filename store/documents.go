@@ -144,19 +144,14 @@ func (t *tx) TrimDocPending(doc, n int64) error {
 
 // SetDocSnapshot implements core.Tx. A nil update removes the snapshot.
 func (t *tx) SetDocSnapshot(doc int64, update []byte) error {
-	return t.setBody("doc_snapshot", "write snapshot", doc, update)
-}
-
-// setBody replaces the one row of a document in a table; nil removes it.
-func (t *tx) setBody(table, what string, doc int64, update []byte) error {
 	var err error
 	if update == nil {
-		_, err = t.c.exec("DELETE FROM "+table+" WHERE doc = ?", doc)
+		_, err = t.c.exec("DELETE FROM doc_snapshot WHERE doc = ?", doc)
 	} else {
-		_, err = t.c.exec("INSERT INTO "+table+" (doc, body) VALUES (?, ?) ON CONFLICT (doc) DO UPDATE SET body = excluded.body", doc, update)
+		_, err = t.c.exec("INSERT INTO doc_snapshot (doc, body) VALUES (?, ?) ON CONFLICT (doc) DO UPDATE SET body = excluded.body", doc, update)
 	}
 	if err != nil {
-		return fmt.Errorf("%s of document %d: %w", what, doc, err)
+		return fmt.Errorf("write snapshot of document %d: %w", doc, err)
 	}
 	return nil
 }

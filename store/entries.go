@@ -146,3 +146,8 @@ func (t *tx) InsertEntry(rec *core.EntryRecord) error {
 	rec.Key = key
 	return nil
 }
+
+// Headers implements core.View.
+func (v *view) Headers(after int64, limit int) ([]core.EntryRecord, error) {
+	return v.headers("WHERE id > ?+0 ORDER BY id LIMIT ?+0", after, int64(limit))
+}

@@ -43,5 +43,14 @@ func (v *view) DocEarly(doc int64) ([]byte, error) {
 
 // SetDocEarly implements core.Tx.
 func (t *tx) SetDocEarly(doc int64, update []byte) error {
-	return t.setBody("doc_early", "write early deletions", doc, update)
+	var err error
+	if update == nil {
+		_, err = t.c.exec("DELETE FROM doc_early WHERE doc = ?", doc)
+	} else {
+		_, err = t.c.exec("INSERT OR REPLACE INTO doc_early (doc, body, sum) VALUES (?, ?, ?)", doc, update, sumOfEarly(doc, update))
+	}
+	if err != nil {
+		return fmt.Errorf("write early deletions of document %d: %w", doc, err)
+	}
+	return nil
 }

@@ -159,11 +159,14 @@ func (t *tx) setInvites(space int64, invites []core.InviteRecord) error {
 
 // Joining implements core.View.
 func (v *view) Joining(space core.SpaceID) ([]byte, error) {
-	r, err := v.c.one("SELECT ticket FROM joining WHERE ident = ?", string(space))
+	r, err := v.c.one("SELECT ticket, sum FROM joining WHERE ident = ?", string(space))
 	if err != nil || r == nil {
 		return nil, wrap("read ticket", err)
 	}
 	ticket := r.blob(0)
+	if sumOfJoining(space, ticket) != r.int(1) {
+		return nil, damaged("ticket for space " + string(space))
+	}
 	return ticket, r.bad()
 }
 
@@ -173,6 +176,7 @@ func (t *tx) SetJoining(space core.SpaceID, ticket []byte) error {
 		_, err := t.c.exec("DELETE FROM joining WHERE ident = ?", string(space))
 		return wrap("remove ticket", err)
 	}
-	_, err := t.c.exec("INSERT OR REPLACE INTO joining (ident, ticket) VALUES (?, ?)", string(space), ticket)
+	_, err := t.c.exec("INSERT OR REPLACE INTO joining (ident, ticket, sum) VALUES (?, ?, ?)",
+		string(space), ticket, sumOfJoining(space, ticket))
 	return wrap("write ticket", err)
 }

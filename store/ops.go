@@ -125,3 +125,16 @@ func (t *tx) AddDocOp(doc, n, entry int64, off, length int) error {
 	}
 	return nil
 }
+
+// OpRecords implements core.View.
+func (v *view) OpRecords(doc, after int64, limit int) ([]core.OpRecord, error) {
+	var recs []core.OpRecord
+	err := v.c.each("SELECT n, entry, off, len FROM doc_op WHERE doc = ?+0 AND n > ?+0 ORDER BY n LIMIT ?+0", []any{doc, after, int64(limit)}, func(r *row) bool {
+		recs = append(recs, core.OpRecord{N: r.int(0), Entry: r.int(1), Offset: r.int(2), Length: r.int(3)})
+		return true
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list ops of document %d: %w", doc, err)
+	}
+	return recs, nil
+}

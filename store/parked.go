@@ -30,6 +30,32 @@ func (v *view) Parked(space int64, missing core.Hash) ([]core.ParkedRecord, erro
 	return recs, nil
 }
 
+// ParkedAfter implements core.View.
+func (v *view) ParkedAfter(space int64, after core.Hash, maxBytes int) ([]core.ParkedRecord, error) {
+	var recs []core.ParkedRecord
+	var authors []int64
+	size := 0
+	err := v.c.each("SELECT hash, author, missing, header, sig, ops FROM parked WHERE space = ?+0 AND hash > ? ORDER BY hash",
+		[]any{space, after[:]}, func(r *row) bool {
+			rec := core.ParkedRecord{
+				Space: space, Hash: r.hash(0), Missing: r.hash(2),
+				Entry: core.Entry{Header: r.blob(3), Sig: r.blob(4), Ops: r.blob(5)},
+			}
+			recs, authors = append(recs, rec), append(authors, r.int(1))
+			size += rec.Entry.Size()
+			return size <= maxBytes
+		})
+	if err != nil {
+		return nil, wrap("list parked entries", err)
+	}
+	for i, key := range authors {
+		if recs[i].Author, err = v.peerID(key); err != nil {
+			return nil, err
+		}
+	}
+	return recs, nil
+}
+
 // IsParked implements core.View.
 func (v *view) IsParked(space int64, hash core.Hash) (bool, error) {
 	r, err := v.c.one("SELECT 1 FROM parked WHERE space = ? AND hash = ?", space, hash[:])

@@ -42,6 +42,9 @@ func (v *view) peerKey(id core.PeerID) (int64, error) {
 	if err := r.bad(); err != nil {
 		return 0, err
 	}
+	if key == 0 {
+		return 0, damaged("key of a peer")
+	}
 	v.c.peers.add(key, id)
 	return key, nil
 }

@@ -160,7 +160,8 @@ CREATE TABLE doc_pending (
 
 CREATE TABLE doc_early (
 	doc  INTEGER PRIMARY KEY,
-	body BLOB NOT NULL
+	body BLOB NOT NULL,
+	sum  INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE doc_lost (
@@ -194,7 +195,8 @@ CREATE TABLE tail (
 	doc   INTEGER NOT NULL,
 	n     INTEGER NOT NULL,
 	op_id BLOB NOT NULL,
-	body  BLOB NOT NULL
+	body  BLOB NOT NULL,
+	sum   INTEGER NOT NULL
 ) STRICT;
 
 CREATE UNIQUE INDEX tail_doc ON tail (doc, n);
@@ -229,7 +231,8 @@ CREATE TABLE verdict (
 
 CREATE TABLE joining (
 	ident  TEXT PRIMARY KEY,
-	ticket BLOB NOT NULL
+	ticket BLOB NOT NULL,
+	sum    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX writer_of_peer ON writer (peer);

@@ -51,8 +51,7 @@ func spaceOf(r *row) (rec core.SpaceRecord, creator int64) {
 	}, r.int(3)
 }
 
-// PutSpace implements core.Tx. The ID of a space never changes; updating an
-// unknown key is ErrNotFound.
+// PutSpace implements core.Tx. Updating an unknown key is ErrNotFound.
 func (t *tx) PutSpace(rec *core.SpaceRecord) error {
 	creator, err := t.ensurePeer(rec.Creator)
 	if err != nil {
@@ -63,8 +62,8 @@ func (t *tx) PutSpace(rec *core.SpaceRecord) error {
 			string(rec.ID), rec.Name, peerRef(creator), rec.CreatedAtMs, rec.UpdatedAtMs)
 		return wrap("create space "+string(rec.ID), err)
 	}
-	n, err := t.c.exec("UPDATE space SET name = ?, creator = ?, created_at_ms = ?, updated_at_ms = ? WHERE id = ?",
-		rec.Name, peerRef(creator), rec.CreatedAtMs, rec.UpdatedAtMs, rec.Key)
+	n, err := t.c.exec("UPDATE space SET ident = ?, name = ?, creator = ?, created_at_ms = ?, updated_at_ms = ? WHERE id = ?",
+		string(rec.ID), rec.Name, peerRef(creator), rec.CreatedAtMs, rec.UpdatedAtMs, rec.Key)
 	if err == nil && n == 0 {
 		err = core.ErrNotFound
 	}

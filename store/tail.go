@@ -9,8 +9,13 @@ import (
 // Tail implements core.View.
 func (v *view) Tail(doc int64) ([]core.TailRecord, error) {
 	var recs []core.TailRecord
-	err := v.c.each("SELECT n, op_id, body FROM tail WHERE doc = ?+0 ORDER BY n", []any{doc}, func(r *row) bool {
-		recs = append(recs, core.TailRecord{N: r.int(0), OpID: r.blob(1), Update: r.blob(2)})
+	err := v.c.each("SELECT n, op_id, body, sum FROM tail WHERE doc = ?+0 ORDER BY n", []any{doc}, func(r *row) bool {
+		rec := core.TailRecord{N: r.int(0), OpID: r.blob(1), Update: r.blob(2)}
+		if sumOfTail(doc, rec) != r.int(3) {
+			r.err = damaged(fmt.Sprintf("update %d", rec.N))
+			return false
+		}
+		recs = append(recs, rec)
 		return true
 	})
 	if err != nil {
@@ -42,7 +47,8 @@ func (v *view) TailDocs(space, after int64, limit int) ([]int64, error) {
 
 // AddTail implements core.Tx.
 func (t *tx) AddTail(doc int64, rec core.TailRecord) error {
-	_, err := t.c.exec("INSERT INTO tail (doc, n, op_id, body) VALUES (?, ?, ?, ?)", doc, rec.N, notNil(rec.OpID), notNil(rec.Update))
+	_, err := t.c.exec("INSERT INTO tail (doc, n, op_id, body, sum) VALUES (?, ?, ?, ?, ?)",
+		doc, rec.N, notNil(rec.OpID), notNil(rec.Update), sumOfTail(doc, rec))
 	if err != nil {
 		return fmt.Errorf("add to tail of document %d: %w", doc, err)
 	}

@@ -83,3 +83,25 @@ func (t *tx) EnsureWriter(rec core.WriterRecord) (int64, error) {
 	}
 	return key, nil
 }
+
+// Writers implements core.View.
+func (v *view) Writers(after int64, limit int) ([]core.WriterRecord, error) {
+	var recs []core.WriterRecord
+	var peers []int64
+	err := v.c.each(writerColumns+"WHERE id > ?+0 ORDER BY id LIMIT ?+0", []any{after, int64(limit)}, func(r *row) bool {
+		rec := core.WriterRecord{Key: r.int(0)}
+		r.fixed(1, rec.ID[:])
+		r.fixed(3, rec.Incarnation[:])
+		recs, peers = append(recs, rec), append(peers, r.int(2))
+		return true
+	})
+	if err != nil {
+		return nil, wrap("list writers", err)
+	}
+	for i, key := range peers {
+		if recs[i].Peer, err = v.peerID(key); err != nil {
+			return nil, err
+		}
+	}
+	return recs, nil
+}

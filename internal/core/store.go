@@ -151,12 +151,34 @@ type View interface {
 	// TailDocs returns the keys of up to limit documents that have a tail, in
 	// order, greater than after. space 0 means any space.
 	TailDocs(space, after int64, limit int) ([]int64, error)
+
+	// Check calls fn with all damage that shows without knowing what rows mean: in
+	// pages and indexes, in checksums, and of rows that refer to what is not there. An
+	// error of fn ends it and is returned.
+	Check(fn func(Damage) error) error
+	// Writers returns up to limit writers with keys greater than after, in order of key.
+	Writers(after int64, limit int) ([]WriterRecord, error)
+	// Headers returns up to limit entries of all spaces with keys greater than after,
+	// in order of key, without Ops and Sig.
+	Headers(after int64, limit int) ([]EntryRecord, error)
+	// ParkedAfter returns entries of a space that wait, with hashes greater than after,
+	// in order of hash. It stops as EntriesAfter does.
+	ParkedAfter(space int64, after Hash, maxBytes int) ([]ParkedRecord, error)
+	// OpRecords returns up to limit ops of a document, of void entries too, with n
+	// greater than after, in order of n.
+	OpRecords(doc, after int64, limit int) ([]OpRecord, error)
+	// DocDeleted returns all deleted ranges of a document by client, each in order.
+	DocDeleted(doc int64) (map[uint64][]ClockRange, error)
 }
 
 // Tx reads and writes inside the writer's transaction.
 type Tx interface {
 	View
+	Writes
+}
 
+// Writes is the half of Tx that writes.
+type Writes interface {
 	// OnRollback registers fn to run on the writer's goroutine, before its next
 	// job, if this job's writes do not become durable.
 	OnRollback(fn func())
@@ -216,6 +238,36 @@ type Tx interface {
 	ResetDoc(doc int64) error
 	AddTail(doc int64, t TailRecord) error
 	ClearTail(doc int64) error
+
+	// Mend makes the indexes anew, takes out references to peers that are not there, and
+	// gives rows with keys that no row may have new ones. What refers to any of these
+	// has to be written again afterwards. Early deletions that are damaged are dropped.
+	Mend() error
+	// Sweep removes rows of spaces and documents that are not there, but for unsealed
+	// updates. A document that lost its space goes to that of its entries.
+	Sweep() error
+	// PutWriter changes a writer. An unknown key is ErrNotFound.
+	PutWriter(WriterRecord) error
+	// DeleteWriter removes a writer, unless an entry is by it.
+	DeleteWriter(key int64) error
+	// SetEntry changes all of an entry but what its author signed.
+	SetEntry(EntryRecord) error
+	// MoveEntry gives an entry a new key, above all others.
+	MoveEntry(key int64) error
+	// ResetSpace removes what follows from the entries of a space: members, invites,
+	// verdicts, heads, auth sets, fields, and where the ops of documents are.
+	ResetSpace(space int64) error
+	// ClearParked removes all entries of a space that wait.
+	ClearParked(space int64) error
+	// DeleteDoc removes a document with all that is known of it.
+	DeleteDoc(doc int64) error
+}
+
+// Damage is a fault that a store finds by itself.
+type Damage struct {
+	Table  string // "" where it is in none
+	Detail string
+	Lost   bool // what is damaged is kept nowhere else
 }
 
 // SpaceRecord is a row of table space.
@@ -340,6 +392,14 @@ type DocRecord struct {
 	TailCount   int64
 	TailBytes   int64
 	LoggedAtMs  int64 // when an op last came into the log, own or of others
+}
+
+// OpRecord is a row of table doc_op: where in an entry an op of a document is.
+type OpRecord struct {
+	N      int64
+	Entry  int64
+	Offset int64
+	Length int64 // 0 for a delete
 }
 
 // DocClient is a row of table doc_client: what a document holds of one Yjs client.

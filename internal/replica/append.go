@@ -187,6 +187,11 @@ func (w *work) retire(space *core.SpaceRecord) ([]log.Op, error) {
 // admit checks an entry against its past and stores it, without applying its ops.
 // It returns the row, or what log.Admit returns.
 func (w *work) admit(space *core.SpaceRecord, e *log.Entry) (*core.EntryRecord, error) {
+	return w.admitAs(space, e, 0)
+}
+
+// admitAs is admit for an entry that has its row already, unless key is 0.
+func (w *work) admitAs(space *core.SpaceRecord, e *log.Entry, key int64) (*core.EntryRecord, error) {
 	past := w.pastOf(space)
 	a, err := w.authority(space) // as it is before the entry
 	if err != nil {
@@ -197,7 +202,7 @@ func (w *work) admit(space *core.SpaceRecord, e *log.Entry) (*core.EntryRecord, 
 		return nil, err
 	}
 	rec := &core.EntryRecord{
-		Space: space.Key, Chain: e.Chain, Seq: e.Seq, Hash: e.Hash, State: core.EntryKept, Entry: e.Raw,
+		Key: key, Space: space.Key, Chain: e.Chain, Seq: e.Seq, Hash: e.Hash, State: core.EntryKept, Entry: e.Raw,
 	}
 	rec.Writer, err = w.EnsureWriter(core.WriterRecord{ID: e.Writer, Peer: e.Peer, Incarnation: e.Incarnation})
 	if err != nil {
@@ -213,13 +218,20 @@ func (w *work) admit(space *core.SpaceRecord, e *log.Entry) (*core.EntryRecord, 
 			return nil, err
 		}
 	}
-	if err := w.InsertEntry(rec); err != nil {
+	if key == 0 {
+		err = w.InsertEntry(rec)
+	} else {
+		err = w.SetEntry(*rec)
+	}
+	if err != nil {
 		return nil, err
 	}
 	past.known[e.Hash] = e.AsAncestor(authSet)
 	delete(w.forks, rec.Writer)
 	if e.Chain == core.ChainContent {
-		w.arrived = append(w.arrived, &arrivedEntry{space, author{rec: *rec, peer: e.Peer, lamport: e.Lamport}})
+		head := *rec
+		head.Entry = core.Entry{Header: e.Raw.Header}
+		w.arrived = append(w.arrived, &arrivedEntry{space, author{rec: head, peer: e.Peer, lamport: e.Lamport}})
 	}
 	if e.Chain == core.ChainMembership {
 		if err := a.Add(e, authSet); err != nil {

@@ -83,9 +83,6 @@ func clientsOf(lost []core.LostRecord) []uint64 {
 
 // setLost records which content of a document lost its clocks.
 func (w *work) setLost(space *core.SpaceRecord, h *head, lost []core.LostRecord) error {
-	if len(lost) == 0 && len(h.Epoch) == 0 {
-		return nil
-	}
 	a, err := w.authority(space)
 	if err != nil {
 		return err

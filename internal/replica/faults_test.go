@@ -171,3 +171,26 @@ func (t *faultyTx) AddTail(doc int64, rec core.TailRecord) error {
 func (t *faultyTx) ClearTail(doc int64) error {
 	return errors.Join(t.faults.next(), t.Tx.ClearTail(doc))
 }
+
+func (t *faultyTx) Mend() error  { return errors.Join(t.faults.next(), t.Tx.Mend()) }
+func (t *faultyTx) Sweep() error { return errors.Join(t.faults.next(), t.Tx.Sweep()) }
+
+func (t *faultyTx) SetEntry(rec core.EntryRecord) error {
+	return errors.Join(t.faults.next(), t.Tx.SetEntry(rec))
+}
+
+func (t *faultyTx) ResetSpace(space int64) error {
+	return errors.Join(t.faults.next(), t.Tx.ResetSpace(space))
+}
+
+func (t *faultyTx) SetMembers(space int64, members []core.MemberRecord, invites []core.InviteRecord) error {
+	return errors.Join(t.faults.next(), t.Tx.SetMembers(space, members, invites))
+}
+
+func (t *faultyTx) ResetDoc(doc int64) error {
+	return errors.Join(t.faults.next(), t.Tx.ResetDoc(doc))
+}
+
+func (t *faultyTx) ClearParked(space int64) error {
+	return errors.Join(t.faults.next(), t.Tx.ClearParked(space))
+}

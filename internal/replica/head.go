@@ -83,6 +83,14 @@ func (c *headCache) put(key headKey, h *head) {
 	c.clients += len(h.clients)
 }
 
+// clear forgets everything.
+func (c *headCache) clear() {
+	clear(c.heads)
+	clear(c.spaces)
+	clear(c.authorities)
+	c.clients = 0
+}
+
 // drop forgets a head whose changes did not become durable.
 func (c *headCache) drop(key headKey) {
 	if h := c.heads[key]; h != nil {

@@ -238,22 +238,48 @@ func (w *work) judgeAgain(a *authority, peers map[core.PeerID]bool) error {
 	if err := w.addPeers(peers, first); err != nil {
 		return err
 	}
+	all, err := w.judgeAll(a, peers, old, first)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	return w.applyVerdicts(a.space, all, old)
+}
+
+// judgeAll returns what is to be said of the entries of some members that are over, or
+// were, in order of key. It only reads.
+func (w *work) judgeAll(
+	a *authority, peers map[core.PeerID]bool, old map[int64]core.VerdictRecord, first map[int64]uint64,
+) ([]*judged, error) {
 	var all []*judged
 	for _, peer := range slices.SortedFunc(maps.Keys(peers), core.PeerID.Compare) {
 		some, err := w.overOf(a, peer, old, first)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		all = append(all, some...)
 	}
 	if len(all) == 0 {
-		return nil
+		return nil, nil
 	}
 	slices.SortFunc(all, func(x, y *judged) int { return int(x.rec.Key - y.rec.Key) })
-	if err := w.vouch(a, all); err != nil {
-		return err
+	return all, w.vouch(a, all)
+}
+
+// state returns what becomes of the entry.
+func (j *judged) state() core.EntryState {
+	if len(j.open) > 0 {
+		return core.EntryVoid
 	}
-	return w.applyVerdicts(a.space, all, old)
+	return core.EntryKept
+}
+
+// verdict returns the row of an entry that is over.
+func (j *judged) verdict() core.VerdictRecord {
+	v := core.VerdictRecord{Space: j.rec.Space, Entry: j.rec.Key, Cut: j.over[0].Entry()}
+	if j.state() == core.EntryKept {
+		v.Voucher = j.voucher
+	}
+	return v
 }
 
 // overOf returns the entries of a member that are over, and those that were.
@@ -345,10 +371,7 @@ func (w *work) firstOver(a *authority, writer core.WriterRecord) (uint64, error)
 func (w *work) applyVerdicts(space *core.SpaceRecord, all []*judged, old map[int64]core.VerdictRecord) error {
 	var changed []core.EntryRecord
 	for _, j := range all {
-		state := core.EntryKept
-		if len(j.open) > 0 {
-			state = core.EntryVoid
-		}
+		state := j.state()
 		was, had := old[j.rec.Key]
 		switch {
 		case len(j.over) == 0:
@@ -356,10 +379,7 @@ func (w *work) applyVerdicts(space *core.SpaceRecord, all []*judged, old map[int
 				return err
 			}
 		default:
-			v := core.VerdictRecord{Space: space.Key, Entry: j.rec.Key, Cut: j.over[0].Entry()}
-			if state == core.EntryKept {
-				v.Voucher = j.voucher
-			}
+			v := j.verdict()
 			if had && was == v {
 				break
 			}

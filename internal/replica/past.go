@@ -16,12 +16,24 @@ type past struct {
 	space int64
 	known map[core.Hash]log.Ancestor
 	state func(heads []core.Hash) (*log.State, error)
-	below map[core.Hash]log.Region // of content entries: what lies in their past
+
+	frontier func(space int64, chain core.Chain) ([]core.FrontierRecord, error)
+	placed   map[core.Hash]placed // content entries
+	count    int64                // of content entries, -1 if it is not known
+}
+
+// placed is where a content entry stands, and what lies in its past.
+type placed struct {
+	pos  int
+	past log.Region
 }
 
 // newPast returns a past for asking what lies in whose past.
 func newPast(v core.View, space int64) *past {
-	return &past{view: v, space: space, known: map[core.Hash]log.Ancestor{}, below: map[core.Hash]log.Region{}}
+	return &past{
+		view: v, space: space, known: map[core.Hash]log.Ancestor{},
+		frontier: v.Frontier, placed: map[core.Hash]placed{}, count: -1,
+	}
 }
 
 func (w *work) pastOf(space *core.SpaceRecord) *past {
@@ -62,10 +74,16 @@ func (p *past) Ancestor(hash core.Hash) (log.Ancestor, error) {
 	if err != nil {
 		return log.Ancestor{}, err
 	}
+	if len(p.known) >= maxKnown {
+		clear(p.known)
+	}
 	a := header.AsAncestor(hash, authSet)
 	p.known[hash] = a
 	return a, nil
 }
+
+// maxKnown bounds the ancestors that are remembered.
+const maxKnown = 1 << 16
 
 // State implements log.Past.
 func (p *past) State(heads []core.Hash) (*log.State, error) { return p.state(heads) }
@@ -104,11 +122,15 @@ var manyGaps = []byte{0}
 // place gives a content entry, before it is stored, its position and the gaps of its
 // past, both by the order in which entries came here.
 func (p *past) place(h *log.Header, rec *core.EntryRecord) error {
-	n, err := p.view.ContentCount(p.space)
-	if err != nil {
-		return err
+	if p.count < 0 {
+		n, err := p.view.ContentCount(p.space)
+		if err != nil {
+			return err
+		}
+		p.count = n
 	}
-	rec.Pos = n
+	rec.Pos = p.count
+	p.count++
 	past, known, err := p.join(parentsOf(h))
 	switch {
 	case err != nil:
@@ -117,23 +139,26 @@ func (p *past) place(h *log.Header, rec *core.EntryRecord) error {
 		rec.Gaps = manyGaps
 		return p.joinsAll(h, rec)
 	}
-	rec.Gaps = past.EncodeGaps(int(n))
-	p.below[rec.Hash] = past
+	rec.Gaps = past.EncodeGaps(int(rec.Pos))
+	p.remember(rec, past)
 	return nil
 }
 
 // join returns the positions of some entries and their pasts, if those are known.
 func (p *past) join(heads []core.Hash) (past log.Region, known bool, err error) {
 	for _, hash := range heads {
-		rec, err := p.view.EntryHeader(p.space, hash)
-		if err != nil {
-			return past, false, err
+		at, here := p.placed[hash]
+		if !here {
+			rec, err := p.view.EntryHeader(p.space, hash)
+			if err != nil {
+				return past, false, err
+			}
+			if at.past, known, err = p.pastOf(&rec); err != nil || !known {
+				return past, false, err
+			}
+			at.pos = int(rec.Pos)
 		}
-		before, known, err := p.pastOf(&rec)
-		if err != nil || !known {
-			return past, false, err
-		}
-		past = past.Join(before.With(int(rec.Pos)))
+		past = past.Join(at.past.With(at.pos))
 	}
 	return past, true, nil
 }
@@ -141,7 +166,7 @@ func (p *past) join(heads []core.Hash) (past log.Region, known bool, err error) 
 // joinsAll finds out whether an entry ends the confusion: it cites all that nobody
 // cited before.
 func (p *past) joinsAll(h *log.Header, rec *core.EntryRecord) error {
-	frontier, err := p.view.Frontier(p.space, core.ChainContent)
+	frontier, err := p.frontier(p.space, core.ChainContent)
 	if err != nil {
 		return err
 	}
@@ -158,8 +183,8 @@ func (p *past) joinsAll(h *log.Header, rec *core.EntryRecord) error {
 // pastOf returns the positions of all that lies in the past of a content entry, if they
 // are known.
 func (p *past) pastOf(rec *core.EntryRecord) (past log.Region, known bool, err error) {
-	if r, ok := p.below[rec.Hash]; ok {
-		return r, true, nil
+	if at, ok := p.placed[rec.Hash]; ok {
+		return at.past, true, nil
 	}
 	if bytes.Equal(rec.Gaps, manyGaps) {
 		return past, false, nil
@@ -167,8 +192,15 @@ func (p *past) pastOf(rec *core.EntryRecord) (past log.Region, known bool, err e
 	if past, err = log.DecodeGaps(rec.Gaps, int(rec.Pos)); err != nil {
 		return past, false, fmt.Errorf("entry %s: %w", rec.Hash, err)
 	}
-	p.below[rec.Hash] = past
+	p.remember(rec, past)
 	return past, true, nil
+}
+
+func (p *past) remember(rec *core.EntryRecord, past log.Region) {
+	if len(p.placed) >= maxKnown {
+		clear(p.placed)
+	}
+	p.placed[rec.Hash] = placed{int(rec.Pos), past}
 }
 
 // seesAll reports whether all content that came before an entry lies in its past.

@@ -84,7 +84,7 @@ func TestReachOfDeletions(t *testing.T) {
 			var want map[string]string
 			for order := range uint64(8) {
 				r := rand.New(rand.NewPCG(order, 4))
-				s := openSite(t, siteOptions{noVerify: true})
+				s := openSite(t, siteOptions{})
 				s.found(court.site, court.space)
 				s.accept(court.space, court.entries(court.space)...)
 				shuffled := slices.Clone(entries)

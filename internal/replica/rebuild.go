@@ -10,7 +10,6 @@ import (
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/events"
 	"github.com/soma-sdk/soma/internal/log"
-	"github.com/soma-sdk/soma/internal/yjs"
 )
 
 // ReasonRebuilt is the reason of the event for a document that changed because of
@@ -70,33 +69,15 @@ func (w *work) tellRebuilt(space *core.SpaceRecord, h *head, reason string) erro
 // others do not prevail, and those of void ones leave their places where something
 // else needs them.
 func (w *work) remake(space *core.SpaceRecord, h *head) error {
-	res, err := w.resolver(space).resolve(h.Key, nil)
-	if err != nil {
-		return damaged("content", h, err)
-	}
-	if err := w.ResetDoc(h.Key); err != nil {
-		return err
-	}
-	w.r.heads.clients -= min(w.r.heads.clients, len(h.clients))
-	h.clients, h.waiting, h.vector, h.unseen = map[uint64]core.DocClient{}, waiting{}, nil, nil
-	h.SnapBytes, h.OpBytes, h.ThroughN = 0, 0, h.LastN
-	state, err := w.reproject(h, res.Placed)
+	d, err := w.derive(space, &h.DocRecord)
 	if err != nil {
 		return err
 	}
-	if err := w.SetDocSnapshot(h.Key, state); err != nil {
-		return err
-	}
-	if err := w.setLost(space, h, res.lost); err != nil {
-		return err
-	}
-	h.SnapBytes = int64(len(state))
-	h.Epoch, h.void = res.epoch, voidIn(&res)
-	if h.Hidden, err = w.isHidden(space, h, !res.empty); err != nil {
+	if err := w.putDerived(space, h, d); err != nil {
 		return err
 	}
 	w.mayRipen(space, h)
-	return w.save(h)
+	return nil
 }
 
 // remakeLater makes a document anew at the end of the job, once. It is for content that
@@ -146,23 +127,6 @@ func (w *work) remakeNow() error {
 	}
 	w.remakes = nil
 	return nil
-}
-
-// reproject fills the rows of a document that was reset, and returns its state.
-func (w *work) reproject(h *head, placed yjs.Placed) ([]byte, error) {
-	u, err := yjs.ParseUpdate(placed.State)
-	if err != nil {
-		return nil, damaged("content", h, err)
-	}
-	if _, err := w.project(h, u); err != nil {
-		return nil, err
-	}
-	for client, ranges := range yjs.ByClient(placed.Void) {
-		if err := w.countAsHad(h, client, ranges); err != nil {
-			return nil, err
-		}
-	}
-	return yjs.Compact(placed.State)
 }
 
 // isHidden reports whether nothing is left of a document, or a delete has all of its

@@ -91,7 +91,11 @@ func Open(ctx context.Context, c Config) (*Replica, error) {
 	}
 	r.sealer = newSealer(r)
 	r.compactor = newCompactor(r)
-	if err := r.Seal(ctx); err != nil {
+	switch err := r.Seal(ctx); {
+	case err != nil && isDamage(err): // the tail stays; Verify and Rebuild need an open directory
+		r.logger.Error("tail of the last run not sealed", "err", err)
+		r.sealer.wake()
+	case err != nil:
 		stop()
 		return nil, errors.Join(fmt.Errorf("seal the tail of the last run: %w", err), self.state.Close())
 	}
@@ -99,6 +103,13 @@ func Open(ctx context.Context, c Config) (*Replica, error) {
 	r.done.Go(func() { r.sealer.run(background) })
 	r.done.Go(func() { r.compactor.run(background) })
 	return r, nil
+}
+
+// isDamage reports whether an own entry could not be made because of what is stored.
+func isDamage(err error) bool {
+	var waiting *log.WaitingError
+	return errors.Is(err, core.ErrCorrupt) || errors.Is(err, core.ErrInvalidID) || isNotFound(err) ||
+		errors.As(err, &waiting) || log.ReasonOf(err) != ""
 }
 
 // Close stops the background work and seals the tail. It does not close the store.

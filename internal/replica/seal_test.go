@@ -342,3 +342,11 @@ func TestExportWaitsForTheDisk(t *testing.T) {
 		}
 	}
 }
+
+// sum returns the size of updates together.
+func sum(updates [][]byte) (n int64) {
+	for _, u := range updates {
+		n += int64(len(u))
+	}
+	return n
+}

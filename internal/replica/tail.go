@@ -31,8 +31,10 @@ func (w *work) addOp(space *core.SpaceRecord, h *head, update []byte, quiet bool
 	return w.save(h)
 }
 
-// Seal turns the tail of every space into entries. It returns when they are on disk.
+// Seal turns the tail of every space into entries. It returns when they are on disk. A
+// space that is damaged does not keep the others from being sealed.
 func (r *Replica) Seal(ctx context.Context) error {
+	var damaged error
 	after := core.SpaceID("")
 	for {
 		var spaces []core.SpaceRecord
@@ -41,11 +43,15 @@ func (r *Replica) Seal(ctx context.Context) error {
 			return err
 		})
 		if err != nil || len(spaces) == 0 {
-			return err
+			return errors.Join(damaged, err)
 		}
 		for i := range spaces {
 			after = spaces[i].ID
-			if err := r.sealSpace(ctx, &spaces[i]); err != nil {
+			err := r.sealSpace(ctx, &spaces[i])
+			switch {
+			case err != nil && isDamage(err):
+				damaged = errors.Join(damaged, err)
+			case err != nil:
 				return err
 			}
 		}

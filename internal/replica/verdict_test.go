@@ -60,7 +60,7 @@ func (c *court) content(a *author, doc string) *log.Entry {
 	return a.last
 }
 
-// take hands entries over one by one.
+// take hands entries over one by one, and looks at the result.
 func (c *court) take(entries ...*log.Entry) {
 	c.t.Helper()
 	for _, e := range entries {
@@ -68,6 +68,7 @@ func (c *court) take(entries ...*log.Entry) {
 			c.t.Fatalf("entry is %s: %v", o.Status, o.Err)
 		}
 	}
+	c.wantSound("the court")
 }
 
 func (c *court) rejected() string {

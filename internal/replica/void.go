@@ -69,12 +69,7 @@ func (w *work) addVoid(space *core.SpaceRecord, h *head, u *yjs.Update) (bool, e
 // shows it brings it back.
 func (w *work) countAsHad(h *head, client uint64, void []yjs.Range) error {
 	c := h.clients[client]
-	end := c.End
-	for _, r := range void {
-		if r.Clock <= end {
-			end = max(end, r.Clock+r.Len)
-		}
-	}
+	end := endOver(c.End, void)
 	if end == c.End {
 		return nil
 	}
@@ -83,6 +78,16 @@ func (w *work) countAsHad(h *head, client uint64, void []yjs.Range) error {
 	}
 	h.clients[client], h.vector = c, nil
 	return w.PutDocClient(h.Key, c)
+}
+
+// endOver moves an end over the ranges that follow it.
+func endOver(end uint64, void []yjs.Range) uint64 {
+	for _, r := range void {
+		if r.Clock <= end {
+			end = max(end, r.Clock+r.Len)
+		}
+	}
+	return end
 }
 
 // tellVoided tells of documents that got void content: their text is the same, their

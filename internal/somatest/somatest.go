@@ -2,6 +2,8 @@
 package somatest
 
 import (
+	"context"
+	"errors"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -21,7 +23,8 @@ func Open(t testing.TB, opts ...soma.Option) *soma.DB {
 	return OpenDir(t, t.TempDir(), opts...)
 }
 
-// OpenDir is Open of a given directory. A test may Close the DB itself.
+// OpenDir is Open of a given directory. A test may Close the DB itself; else the end of
+// the test also fails if Verify finds something.
 func OpenDir(t testing.TB, dir string, opts ...soma.Option) *soma.DB {
 	t.Helper()
 	db, err := soma.Open(dir, opts...)
@@ -29,6 +32,13 @@ func OpenDir(t testing.TB, dir string, opts ...soma.Option) *soma.DB {
 		t.Fatalf("Open(%q) = %v", dir, err)
 	}
 	t.Cleanup(func() {
+		found, err := db.Verify(context.Background())
+		if err != nil && !errors.Is(err, soma.ErrClosed) {
+			t.Errorf("Verify = %v", err)
+		}
+		for _, p := range found {
+			t.Errorf("Verify found %s", p)
+		}
 		if err := db.Close(); err != nil {
 			t.Errorf("Close = %v", err)
 		}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 
@@ -66,7 +67,7 @@ func openSelf(ctx context.Context, c Config) (*self, error) {
 		return nil, errors.Join(err, state.Close())
 	}
 	s := &self{peer: c.Identity.PeerID(), key: c.Identity.Key(), state: state}
-	err = c.Store.WriteSynced(ctx, func(tx core.Tx) error { return s.settle(tx, record, mark) })
+	err = c.Store.WriteSynced(ctx, func(tx core.Tx) error { return s.settle(tx, record, mark, c.Random) })
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("decide on the incarnation: %w", err), state.Close())
 	}
@@ -79,7 +80,7 @@ func openSelf(ctx context.Context, c Config) (*self, error) {
 }
 
 // settle decides whether the incarnation still holds, and records it.
-func (s *self) settle(tx core.Tx, record *identity.Record, mark identity.Mark) error {
+func (s *self) settle(tx core.Tx, record *identity.Record, mark identity.Mark, random io.Reader) error {
 	var stored [5][]byte
 	for i, key := range []string{metaIncarnation, metaRetired, metaSealed, metaMark, metaBackup} {
 		value, err := tx.Meta(key)
@@ -105,7 +106,7 @@ func (s *self) settle(tx core.Tx, record *identity.Record, mark identity.Mark) e
 		}
 	}
 	if incarnation == nil {
-		s.incarnation = identity.NewIncarnation()
+		s.incarnation = identity.NewIncarnation(random)
 		if err := s.record(tx, mark); err != nil {
 			return err
 		}
@@ -150,7 +151,7 @@ func (w *work) mint() error {
 	}
 	file, _ := identity.ParseMark(value) // else the next Open mints again
 	s.retired = append(slices.Clip(retired), incarnation)
-	s.incarnation = identity.NewIncarnation()
+	s.incarnation = identity.NewIncarnation(w.r.random)
 	if err := s.record(w, file); err != nil {
 		return err
 	}

@@ -2,8 +2,10 @@ package log
 
 import (
 	"maps"
+	"slices"
 
 	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/mutate"
 )
 
 // Writing is a content entry as authority judges it: DESIGN 5.7.
@@ -46,7 +48,7 @@ func (s *State) Over(w Writing) ([]Over, error) {
 	}
 	var over []Over
 	for _, c := range s.CutsOf(w.Peer) {
-		if past.has(c.node) {
+		if past.has(c.node) && !mutate.On(mutate.OwnPast) {
 			continue
 		}
 		hit, err := c.hits(w)
@@ -57,7 +59,7 @@ func (s *State) Over(w Writing) ([]Over, error) {
 			over = append(over, Over{c})
 		}
 	}
-	if len(s.ignored) == 0 {
+	if len(s.ignored) == 0 || mutate.On(mutate.MembershipLost) {
 		return over, nil
 	}
 	needs, err := w.Needs()
@@ -75,6 +77,12 @@ func (c *Cut) hits(w Writing) (bool, error) {
 			return false, err
 		}
 	}
+	if mutate.On(mutate.CutWithin) {
+		return true, nil
+	}
+	if mutate.On(mutate.CutUnnamed) && !c.names(w.Writer) {
+		return false, nil
+	}
 	for _, h := range c.Heads {
 		if WriterIDOf(c.Peer, h.Incarnation) != w.Writer || w.Seq > h.Seq {
 			continue
@@ -84,6 +92,11 @@ func (c *Cut) hits(w Writing) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// names reports whether a cut names an entry of a writer.
+func (c *Cut) names(writer core.WriterID) bool {
+	return slices.ContainsFunc(c.Heads, func(h CutHead) bool { return WriterIDOf(c.Peer, h.Incarnation) == writer })
 }
 
 // Knows reports whether a membership past holds what makes an entry by peer over.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/log"
+	"github.com/soma-sdk/soma/internal/mutate"
 )
 
 // judgePage is how many entries one read takes when they are judged again.
@@ -45,6 +46,9 @@ func (w *work) leadsTo(space int64, rec *core.EntryRecord, head log.CutHead) (bo
 		return false, err
 	}
 	if at.Hash == rec.Hash {
+		return true, nil
+	}
+	if mutate.On(mutate.Forks) {
 		return true, nil
 	}
 	forked, err := w.forked(space, rec)

@@ -10,6 +10,7 @@ import (
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/events"
 	"github.com/soma-sdk/soma/internal/log"
+	"github.com/soma-sdk/soma/internal/mutate"
 	"github.com/soma-sdk/soma/internal/yjs"
 )
 
@@ -72,6 +73,9 @@ func (w *work) remake(space *core.SpaceRecord, h *head) error {
 	kept, void, err := w.opsOf(h)
 	if err != nil {
 		return err
+	}
+	if mutate.On(mutate.VoidPlaces) {
+		void = nil
 	}
 	placed, err := yjs.Place(kept, void)
 	if err != nil {

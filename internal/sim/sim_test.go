@@ -1,0 +1,82 @@
+package sim_test
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/soma-sdk/soma/internal/sim"
+)
+
+// number returns what an environment variable says, or else a default.
+func number(t testing.TB, name string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
+// skipped returns the steps that SOMA_SIM_SKIP leaves out.
+func skipped(t testing.TB) map[int]bool {
+	t.Helper()
+	skip := map[int]bool{}
+	for text := range strings.SplitSeq(os.Getenv("SOMA_SIM_SKIP"), ",") {
+		if text == "" {
+			continue
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatalf("SOMA_SIM_SKIP: %v", err)
+		}
+		skip[n] = true
+	}
+	return skip
+}
+
+// TestSeeds plays SOMA_SIM_SEEDS seeds from SOMA_SIM_START on, as many at a time as
+// there are processors, or SOMA_SIM_SEED alone: then with a trace, and SOMA_SIM_STEPS
+// of its steps without those of SOMA_SIM_SKIP.
+func TestSeeds(t *testing.T) {
+	conf := sim.Config{Claims: os.Getenv("SOMA_SIM_CLAIMS") != ""}
+	if os.Getenv("SOMA_SIM_SEED") != "" {
+		conf.Seed, conf.Steps = number(t, "SOMA_SIM_SEED", 0), int(number(t, "SOMA_SIM_STEPS", 0))
+		conf.Dir, conf.Trace, conf.Skip = t.TempDir(), t.Output(), skipped(t)
+		if err := sim.Run(t.Context(), conf); err != nil {
+			t.Error(err)
+		}
+		return
+	}
+	start := number(t, "SOMA_SIM_START", 1)
+	for seed := start; seed < start+number(t, "SOMA_SIM_SEEDS", 20); seed++ {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			play(t, sim.Config{Seed: seed, Claims: conf.Claims})
+		})
+	}
+}
+
+// play plays a seed, and shrinks it if it fails.
+func play(t *testing.T, conf sim.Config) {
+	t.Helper()
+	conf.Dir = t.TempDir()
+	if err := sim.Run(t.Context(), conf); err == nil {
+		return
+	} else if os.Getenv("SOMA_SIM_SHRINK") == "0" {
+		t.Errorf("%v\n%s", err, conf.Command())
+		return
+	}
+	conf.Dir = t.TempDir()
+	shrunk, err := sim.Shrink(t.Context(), conf)
+	if err == nil {
+		t.Fatalf("it fails, and not when it is played again: %s", conf.Command())
+	}
+	t.Errorf("%v\n%s", err, shrunk.Command())
+}

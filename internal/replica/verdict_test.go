@@ -158,3 +158,15 @@ func TestUnknownActsOfOthersStopNobody(t *testing.T) {
 		t.Errorf("AddMember beside an unknown act of an owner = %v, want ErrTooNew", err)
 	}
 }
+
+// Whether the delete of a document counts that nobody wrote may change like that of
+// others. It must not keep out what changes it.
+func TestVoidDeleteOfNothing(t *testing.T) {
+	c := newCourt(t)
+	h := c.bob.header()
+	h.Auth, h.Lamport = []core.Hash{c.head}, c.lamport+1
+	c.take(c.bob.sign(h, log.DocDelete{Doc: "nothing"}), c.act(c.owner, log.MemberRemove{Peer: c.bob.peer()}))
+	if rejected, err := c.Rejected(c.ctx(), c.space); err != nil || len(rejected) != 1 || rejected[0].Kept {
+		t.Errorf("Rejected = %+v, %v, want the delete", rejected, err)
+	}
+}

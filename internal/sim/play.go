@@ -49,7 +49,7 @@ func (w *world) at(r *rand.Rand, fn func(ctx context.Context, s *site) error) er
 	if err != nil {
 		return err
 	}
-	return s.do(func(ctx context.Context) error { return fn(ctx, s) })
+	return s.try(func(ctx context.Context) error { return fn(ctx, s) })
 }
 
 // page reads a document as an editor would. One that is not there is empty.
@@ -174,7 +174,7 @@ func (w *world) duel(r *rand.Rand) error {
 			return err
 		}
 		next := circle[(i+1)%len(circle)]
-		if err := s.do(func(ctx context.Context) error { return s.remove(ctx, next.peer, false) }); err != nil {
+		if err := s.try(func(ctx context.Context) error { return s.remove(ctx, next.peer, false) }); err != nil {
 			return err
 		}
 	}

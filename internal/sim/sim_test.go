@@ -80,3 +80,18 @@ func play(t *testing.T, conf sim.Config) {
 	}
 	t.Errorf("%v\n%s", err, shrunk.Command())
 }
+
+// TestSameSeedSameRun plays some seeds twice: hashes are part of the trace.
+func TestSameSeedSameRun(t *testing.T) {
+	for seed := uint64(1); seed <= 3; seed++ {
+		var traces [2]strings.Builder
+		for i := range traces {
+			if err := sim.Run(t.Context(), sim.Config{Seed: seed, Dir: t.TempDir(), Trace: &traces[i]}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if traces[0].String() != traces[1].String() {
+			t.Errorf("seed %d: two runs differ", seed)
+		}
+	}
+}

@@ -127,8 +127,24 @@ func (s *site) close() error {
 	return err
 }
 
-// do calls fn, if the site is open. A site that is killed by it is closed afterwards;
-// what is fine is what an honest user may be told.
+// try is do of something that may be refused: what is fine is what an honest user may
+// be told.
+func (s *site) try(fn func(ctx context.Context) error) error {
+	return s.do(func(ctx context.Context) error {
+		err := fn(ctx)
+		for _, fine := range []error{
+			core.ErrForbidden, core.ErrNotFound, core.ErrExists, core.ErrLastOwner, core.ErrStaleDocument, core.ErrTooNew,
+		} {
+			if errors.Is(err, fine) {
+				s.w.tell("%s: %v", s, err)
+				return nil
+			}
+		}
+		return err
+	})
+}
+
+// do calls fn, if the site is open. A site that is killed by it is closed afterwards.
 func (s *site) do(fn func(ctx context.Context) error) error {
 	if !s.isOpen() {
 		return nil
@@ -137,16 +153,6 @@ func (s *site) do(fn func(ctx context.Context) error) error {
 	if errors.Is(err, errKilled) {
 		s.w.tell("%s is killed", s)
 		return s.close()
-	}
-	if err != nil {
-		s.w.tell("%s: %v", s, err)
-	}
-	for _, fine := range []error{
-		core.ErrForbidden, core.ErrNotFound, core.ErrExists, core.ErrLastOwner, core.ErrStaleDocument, core.ErrTooNew,
-	} {
-		if errors.Is(err, fine) {
-			err = nil
-		}
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", s, err)
@@ -161,6 +167,7 @@ func (s *site) collect() error {
 		s.last = rec.Key
 		s.log = append(s.log, rec.Entry)
 		s.have[rec.Hash] = true
+		s.w.tell("%s has %s", s, rec.Hash)
 		if err := s.w.ledger.note(rec.Entry); err != nil {
 			return fmt.Errorf("%s stored an entry that is not admissible: %w", s, err)
 		}

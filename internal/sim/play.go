@@ -36,6 +36,14 @@ func pickRole(r *rand.Rand) log.Role {
 	return []log.Role{log.RoleOwner, log.RoleOwner, log.RoleEditor, log.RoleEditor, log.RoleViewer, log.RoleCache}[r.IntN(6)]
 }
 
+// pickPeer returns somebody, of the hostile ones more than of others.
+func (w *world) pickPeer(r *rand.Rand) core.PeerID {
+	if v := pick(r, w.villains); v != nil && r.IntN(3) == 0 {
+		return v.peer
+	}
+	return pick(r, w.peers())
+}
+
 // pickSite returns a site, opened if it was closed.
 func (w *world) pickSite(r *rand.Rand) (*site, error) {
 	s := pick(r, w.sites)
@@ -147,7 +155,7 @@ func (w *world) addMember(r *rand.Rand) error {
 
 func (w *world) setRole(r *rand.Rand) error {
 	return w.at(r, func(ctx context.Context, s *site) error {
-		peer, role := pick(r, w.peers()), pickRole(r)
+		peer, role := w.pickPeer(r), pickRole(r)
 		w.tell("%s makes %s %s", s, w.name(peer), role)
 		return s.SetRole(ctx, w.space, peer, role)
 	})
@@ -155,7 +163,7 @@ func (w *world) setRole(r *rand.Rand) error {
 
 func (w *world) removeMember(r *rand.Rand) error {
 	return w.at(r, func(ctx context.Context, s *site) error {
-		return s.remove(ctx, pick(r, w.peers()), r.IntN(3) == 0)
+		return s.remove(ctx, w.pickPeer(r), r.IntN(3) == 0)
 	})
 }
 

@@ -55,9 +55,14 @@ type draft struct {
 	ops []log.Op
 }
 
-// draft begins an entry of a chain. One that forks follows an earlier entry than the
-// last one of its writer.
-func (w *world) draft(r *rand.Rand, v *villain, chain core.Chain, fork bool) (*draft, error) {
+// past is what an entry in the making knows.
+type past struct {
+	auth, deps []core.Hash
+	fork       bool // it follows an earlier entry than the last one of its writer
+}
+
+// draft begins an entry of a chain, on a past to which what deps know is added.
+func (w *world) draft(r *rand.Rand, v *villain, chain core.Chain, p past) (*draft, error) {
 	genesis, err := w.space.Hash()
 	if err != nil {
 		return nil, err
@@ -66,47 +71,56 @@ func (w *world) draft(r *rand.Rand, v *villain, chain core.Chain, fork bool) (*d
 		Space: genesis, Incarnation: pick(r, v.incarnations[:1+r.IntN(2)]), Chain: chain, Seq: 1,
 		WallMs: []uint64{startMs, startMs + uint64(r.IntN(1_000_000)), 0, log.MaxCounter}[r.IntN(4)],
 	}}
-	var mine []*log.Entry
-	for _, e := range v.own {
-		if e.Incarnation == d.Incarnation && e.Chain == chain && w.ledger.entries[e.Hash] != nil {
-			mine = append(mine, e)
-		}
-	}
-	if fork && len(mine) > 0 {
+	mine := w.writtenBy(v, d.Incarnation, chain)
+	if p.fork && len(mine) > 0 {
 		mine = mine[:r.IntN(len(mine))]
 	}
-	var base, auth []core.Hash
-	var cited []log.Ancestor
-	cite := func(hashes ...core.Hash) {
-		for _, hash := range hashes {
-			cited = append(cited, w.ledger.ancestors[hash])
-		}
-	}
+	var base, cited []core.Hash
 	if len(mine) > 0 {
 		prev := mine[len(mine)-1]
 		d.Seq, d.Prev, base = prev.Seq+1, prev.Hash, w.ledger.ancestors[prev.Hash].AuthSet
 		if chain == core.ChainMembership {
 			base = []core.Hash{prev.Hash}
 		}
-		cite(prev.Hash)
+		cited = append(cited, prev.Hash)
 	}
-	if chain == core.ChainContent {
-		d.Deps = w.pickDeps(r, log.WriterIDOf(v.peer, d.Incarnation))
-		cite(d.Deps...)
-		for _, hash := range d.Deps {
-			auth = append(auth, w.ledger.ancestors[hash].AuthSet...)
+	auth := p.auth
+	for _, hash := range p.deps {
+		if w.ledger.entries[hash].Writer != log.WriterIDOf(v.peer, d.Incarnation) {
+			d.Deps = append(d.Deps, hash)
+			auth = slices.Concat(auth, w.ledger.ancestors[hash].AuthSet)
 		}
 	}
-	auth = append(auth, w.pickAuth(r)...)
+	slices.SortFunc(d.Deps, compareHashes)
+	d.Deps = slices.Compact(d.Deps)
 	if d.Auth, err = log.NewAuth(w.ledger, base, auth); err != nil {
 		return nil, err
 	}
-	cite(d.Auth...)
-	for _, a := range cited {
-		d.Lamport = max(d.Lamport, a.Lamport)
+	for _, hash := range slices.Concat(cited, d.Auth, d.Deps) {
+		d.Lamport = max(d.Lamport, w.ledger.ancestors[hash].Lamport)
 	}
 	d.Lamport++
 	return d, nil
+}
+
+// writtenBy returns the admissible entries of a chain.
+func (w *world) writtenBy(v *villain, incarnation core.Incarnation, chain core.Chain) []*log.Entry {
+	var mine []*log.Entry
+	for _, e := range v.own {
+		if e.Incarnation == incarnation && e.Chain == chain {
+			mine = append(mine, e)
+		}
+	}
+	return mine
+}
+
+// pickPast returns what an entry of a chain knows: all, something old, or hardly anything.
+func (w *world) pickPast(r *rand.Rand, chain core.Chain) past {
+	p := past{auth: w.pickAuth(r)}
+	if chain == core.ChainContent {
+		p.deps = w.pickDeps(r)
+	}
+	return p
 }
 
 // pickAuth returns what an entry knows of membership: all, or something old.
@@ -119,22 +133,17 @@ func (w *world) pickAuth(r *rand.Rand) []core.Hash {
 }
 
 // pickDeps returns what an entry builds upon: all, something, or nothing.
-func (w *world) pickDeps(r *rand.Rand, writer core.WriterID) []core.Hash {
-	var deps []core.Hash
+func (w *world) pickDeps(r *rand.Rand) []core.Hash {
 	known := w.ledger.chains[core.ChainContent]
 	switch r.IntN(4) {
 	case 0:
-		deps = w.ledger.heads(core.ChainContent)
-	case 1, 2:
-		for range 1 + r.IntN(2) {
-			deps = append(deps, pick(r, known).Hash)
-		}
+		return w.ledger.heads(core.ChainContent)
+	case 1:
+		return []core.Hash{pick(r, known).Hash}
+	case 2:
+		return []core.Hash{pick(r, known).Hash, known[len(known)-1].Hash}
 	}
-	deps = slices.DeleteFunc(deps, func(hash core.Hash) bool {
-		return w.ledger.entries[hash].Writer == writer || w.secret[hash]
-	})
-	slices.SortFunc(deps, func(a, b core.Hash) int { return bytes.Compare(a[:], b[:]) })
-	return slices.Compact(deps)
+	return nil
 }
 
 // op adds an op.
@@ -188,7 +197,7 @@ func (w *world) forgeContent(r *rand.Rand) error {
 	if v == nil {
 		return nil
 	}
-	d, err := w.draft(r, v, core.ChainContent, false)
+	d, err := w.draft(r, v, core.ChainContent, w.pickPast(r, core.ChainContent))
 	if err != nil {
 		return err
 	}
@@ -230,7 +239,7 @@ func (w *world) forgeAct(r *rand.Rand) error {
 	if v == nil {
 		return nil
 	}
-	d, err := w.draft(r, v, core.ChainMembership, false)
+	d, err := w.draft(r, v, core.ChainMembership, w.pickPast(r, core.ChainMembership))
 	if err != nil {
 		return err
 	}
@@ -289,8 +298,10 @@ func (w *world) fork(r *rand.Rand) error {
 	if v == nil {
 		return nil
 	}
-	chain := core.Chain(r.IntN(2))
-	d, err := w.draft(r, v, chain, true)
+	chain := pick(r, []core.Chain{core.ChainMembership, core.ChainContent, core.ChainContent})
+	p := w.pickPast(r, chain)
+	p.fork = true
+	d, err := w.draft(r, v, chain, p)
 	if err != nil {
 		return err
 	}
@@ -301,6 +312,45 @@ func (w *world) fork(r *rand.Rand) error {
 	}
 	_, err = w.sign(v, d)
 	return err
+}
+
+// collude lets several act together, each on what the one before did and on nothing
+// newer than they like: to bring each other in, and to keep what others void.
+func (w *world) collude(r *rand.Rand) error {
+	if len(w.villains) < 2 {
+		return nil
+	}
+	p := past{auth: w.pickAuth(r)}
+	at := r.IntN(len(w.villains))
+	for range 2 + r.IntN(3) {
+		v, next := w.villains[at], (at+1)%len(w.villains)
+		chain := core.Chain(r.IntN(2))
+		d, err := w.draft(r, v, chain, p)
+		if err != nil {
+			return err
+		}
+		switch {
+		case chain == core.ChainContent:
+			d.op(r, w.forgedContent(r, v))
+		case r.IntN(2) == 0:
+			d.op(r, log.MemberAdd{Peer: w.villains[next].peer, Role: log.RoleOwner, Kind: log.KindDevice})
+		default:
+			d.op(r, w.forgedAct(r))
+		}
+		e, err := w.sign(v, d)
+		if err != nil {
+			return err
+		}
+		if e != nil && w.ledger.entries[e.Hash] != nil {
+			if chain == core.ChainContent {
+				p.deps = []core.Hash{e.Hash}
+			} else {
+				p.auth = []core.Hash{e.Hash}
+			}
+			at = next
+		}
+	}
+	return w.post(r)
 }
 
 // flood signs many entries.
@@ -319,7 +369,7 @@ func (w *world) withhold(r *rand.Rand) error {
 	if v == nil {
 		return nil
 	}
-	d, err := w.draft(r, v, core.ChainContent, false)
+	d, err := w.draft(r, v, core.ChainContent, w.pickPast(r, core.ChainContent))
 	if err != nil {
 		return err
 	}
@@ -350,7 +400,7 @@ func (w *world) forgeUnknown(r *rand.Rand) error {
 	// An act of an owner stops the acts of all others, so most are of the other ranges.
 	number := []log.OpNumber{150, 150, 150, 90, 180, 50, 50, 25}[r.IntN(8)]
 	known, _ := log.RangeOf(number)
-	d, err := w.draft(r, v, known.Chain, false)
+	d, err := w.draft(r, v, known.Chain, w.pickPast(r, known.Chain))
 	if err != nil {
 		return err
 	}
@@ -365,7 +415,8 @@ func (w *world) forgeInvalid(r *rand.Rand) error {
 	if v == nil {
 		return nil
 	}
-	d, err := w.draft(r, v, core.Chain(r.IntN(2)), false)
+	chain := core.Chain(r.IntN(2))
+	d, err := w.draft(r, v, chain, w.pickPast(r, chain))
 	if err != nil {
 		return err
 	}
@@ -409,7 +460,7 @@ func (w *world) damage(r *rand.Rand, v *villain) error {
 	case 2:
 		raw.Header = flip(r, raw.Header)
 	case 3:
-		d, err := w.draft(r, v, core.ChainContent, false)
+		d, err := w.draft(r, v, core.ChainContent, w.pickPast(r, core.ChainContent))
 		if err != nil {
 			return err
 		}
@@ -460,7 +511,7 @@ func (w *world) claim(r *rand.Rand) error {
 	if v == nil || len(w.notes) == 0 {
 		return nil
 	}
-	d, err := w.draft(r, v, core.ChainContent, false)
+	d, err := w.draft(r, v, core.ChainContent, w.pickPast(r, core.ChainContent))
 	if err != nil {
 		return err
 	}
@@ -487,7 +538,7 @@ func (w *world) preDelete(r *rand.Rand) error {
 	if v == nil || len(w.notes) == 0 {
 		return nil
 	}
-	d, err := w.draft(r, v, core.ChainContent, false)
+	d, err := w.draft(r, v, core.ChainContent, w.pickPast(r, core.ChainContent))
 	if err != nil {
 		return err
 	}

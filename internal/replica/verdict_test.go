@@ -1,6 +1,7 @@
 package replica_test
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -168,5 +169,32 @@ func TestVoidDeleteOfNothing(t *testing.T) {
 	c.take(c.bob.sign(h, log.DocDelete{Doc: "nothing"}), c.act(c.owner, log.MemberRemove{Peer: c.bob.peer()}))
 	if rejected, err := c.Rejected(c.ctx(), c.space); err != nil || len(rejected) != 1 || rejected[0].Kept {
 		t.Errorf("Rejected = %+v, %v, want the delete", rejected, err)
+	}
+}
+
+// A deletion of void content leaves no trace, whenever it comes.
+func TestDeletionOfVoidContent(t *testing.T) {
+	var states [2][]byte
+	for i := range states {
+		c := newCourt(t)
+		h := c.owner.header()
+		h.Auth, h.Lamport = []core.Hash{c.head}, c.lamport+1
+		entries := []*log.Entry{
+			c.content(c.bob, "doc"),
+			c.act(c.owner, log.MemberRemove{Peer: c.bob.peer()}),
+			c.owner.sign(h, update("doc", insert(9, 0, "kept")), update("doc", erase(1, 0, 1))),
+		}
+		if i == 1 {
+			entries[0], entries[2] = entries[2], entries[0]
+		}
+		c.take(entries...)
+		d, err := c.Get(c.ctx(), c.space, "doc")
+		if err != nil {
+			t.Fatal(err)
+		}
+		states[i] = d.Update
+	}
+	if !bytes.Equal(states[0], states[1]) {
+		t.Errorf("state after the void content = %x, before it %x", states[0], states[1])
 	}
 }

@@ -222,7 +222,7 @@ func subtractRanges(ranges, others []Range) []Range {
 }
 
 // Touches reports whether the update builds upon content in the ranges, which are by
-// client and clock: follows it, or names it as a neighbour or parent.
+// client and clock: follows it, names it as a neighbour or parent, or deletes it.
 func (u *Update) Touches(ranges []ClientRange) bool {
 	in := func(client, clock uint64, follows bool) bool {
 		i := sort.Search(len(ranges), func(i int) bool {
@@ -242,6 +242,17 @@ func (u *Update) Touches(ranges []ClientRange) bool {
 			touches := in(it.id.Client, it.id.Clock, true)
 			it.refs(func(id ID) { touches = touches || in(id.Client, id.Clock, false) })
 			if touches {
+				return true
+			}
+		}
+	}
+	for _, c := range u.deletes.clients {
+		for _, d := range c.ranges {
+			i := sort.Search(len(ranges), func(i int) bool {
+				r := ranges[i]
+				return r.Client > c.client || r.Client == c.client && r.Range.end() > d.Clock
+			})
+			if i < len(ranges) && ranges[i].Client == c.client && ranges[i].Range.Clock < d.end() {
 				return true
 			}
 		}

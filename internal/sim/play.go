@@ -84,7 +84,7 @@ func (w *world) typeText(r *rand.Rand) error {
 			return err
 		}
 		e := s.editors[doc]
-		if e == nil || e.epoch != string(epoch) {
+		if e == nil || e.epoch != string(epoch) || len(p.ends) == 0 { // a new Y.Doc
 			s.clients++
 			e = &editor{client: uint64(1000*(s.n+1)) + s.clients, epoch: string(epoch)}
 		}

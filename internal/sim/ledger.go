@@ -14,8 +14,8 @@ import (
 type ledger struct {
 	ancestors map[core.Hash]log.Ancestor
 	entries   map[core.Hash]*log.Entry
-	chains    [2][]*log.Entry // by chain, each after its past
-	cited     map[core.Hash]bool
+	chains    [2][]*log.Entry    // by chain, each after its past
+	cited     map[core.Hash]bool // by another of its chain
 	authority *log.Authority
 }
 
@@ -64,7 +64,7 @@ func (l *ledger) add(e *log.Entry) error {
 	l.ancestors[e.Hash], l.entries[e.Hash] = e.AsAncestor(set), e
 	l.chains[e.Chain] = append(l.chains[e.Chain], e)
 	for _, hash := range pastOf(e) {
-		l.cited[hash] = true
+		l.cited[hash] = l.cited[hash] || l.entries[hash].Chain == e.Chain
 	}
 	return nil
 }

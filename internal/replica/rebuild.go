@@ -181,7 +181,11 @@ func (w *work) reproject(h *head, placed yjs.Placed) ([]byte, error) {
 	}
 	for _, v := range placed.Void {
 		c := h.clients[v.Client]
-		if end := v.Range.Clock + v.Range.Len; c.End >= v.Range.Clock && c.End < end {
+		end := v.Range.Clock + v.Range.Len
+		if held := h.waiting.firstHeld(v.Client, c.End); held < end { // or what waits for it would not
+			end = held
+		}
+		if c.End >= v.Range.Clock && c.End < end {
 			c.Client, c.End = v.Client, end
 			h.clients[v.Client] = c
 			if err := w.PutDocClient(h.Key, c); err != nil {

@@ -198,3 +198,27 @@ func TestDeletionOfVoidContent(t *testing.T) {
 		t.Errorf("state after the void content = %x, before it %x", states[0], states[1])
 	}
 }
+
+// What builds upon void content that waits for what is not here waits too, whatever
+// else comes.
+func TestWaitingForVoidContent(t *testing.T) {
+	behind := func(client, left, clock byte) []byte { // a character behind a unit of another client
+		return []byte{1, 1, client, 0, 0x84, left, clock, 1, 'x', 0}
+	}
+	c := newCourt(t)
+	sign := func(a *author, body []byte) *log.Entry {
+		h := a.header()
+		if h.Seq == 1 {
+			h.Auth, h.Lamport = []core.Hash{c.head}, c.lamport+1
+		}
+		a.last = a.sign(h, update("doc", body))
+		return a.last
+	}
+	c.take(
+		c.act(c.owner, log.MemberRemove{Peer: c.bob.peer()}),
+		sign(c.bob, behind(1, 77, 0)), sign(c.owner, behind(2, 1, 0)), sign(c.owner, insert(3, 0, "here")),
+	)
+	if d, err := c.Get(c.ctx(), c.space, "doc"); err != nil || !d.Pending {
+		t.Errorf("Get = %+v, %v, want a document of which something waits", d, err)
+	}
+}

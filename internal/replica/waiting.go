@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"math"
 	"slices"
 
 	"github.com/soma-sdk/soma/internal/core"
@@ -60,6 +61,16 @@ func (w *waiting) freed(h *head) bool {
 		}
 	}
 	return false
+}
+
+// firstHeld returns the lowest clock of a client, from a given one on, that waits.
+func (w *waiting) firstHeld(client, from uint64) uint64 {
+	for _, r := range w.held[client] {
+		if r.Clock+r.Len > from {
+			return max(r.Clock, from)
+		}
+	}
+	return math.MaxUint64
 }
 
 // with returns all that waits, and one more update if it is not nil.

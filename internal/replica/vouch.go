@@ -81,6 +81,9 @@ func (s *vouching) visit(rec *core.EntryRecord) error {
 		maps.Copy(own, reach)
 		own[j.branch] = j
 		s.reach[rec.Hash] = own
+		if mutate.On(mutate.VouchedByRoot) {
+			return s.keep(rec, reach)
+		}
 		return nil
 	}
 	if len(reach) == 0 {

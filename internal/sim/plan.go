@@ -54,6 +54,7 @@ var kinds = []kind{
 	{"forge act", 10, false, (*world).forgeAct},
 	{"fork", 5, false, (*world).fork},
 	{"collude", 8, false, (*world).collude},
+	{"frame", 3, false, (*world).frame},
 	{"flood", 1, false, (*world).flood},
 	{"withhold", 1, false, (*world).withhold},
 	{"unknown op", 2, false, (*world).forgeUnknown},

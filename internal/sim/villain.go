@@ -2,6 +2,7 @@ package sim
 
 import (
 	"bytes"
+	"context"
 	"crypto/ed25519"
 	"fmt"
 	"math/rand/v2"
@@ -23,7 +24,7 @@ type villain struct {
 	clients      uint64
 }
 
-func (w *world) addVillain(n int) {
+func (w *world) addVillain(n int) *villain {
 	name := fmt.Sprint("villain ", n)
 	key := keyOf(w.conf.Seed, name)
 	v := &villain{key: key, peer: peerOf(key), name: name, clients: uint64(100_000 * (n + 1))}
@@ -32,6 +33,7 @@ func (w *world) addVillain(n int) {
 		v.incarnations = append(v.incarnations, core.Incarnation(hash[:16]))
 	}
 	w.villains = append(w.villains, v)
+	return v
 }
 
 // name names a peer.
@@ -351,6 +353,53 @@ func (w *world) collude(r *rand.Rand) error {
 		}
 	}
 	return w.post(r)
+}
+
+// frame is the counter-example of decision 0006: who is removed brings in an accomplice
+// who aims at an owner, so that what a newcomer of that owner does has no standing for a
+// while. It must get it back.
+func (w *world) frame(r *rand.Rand) error {
+	if len(w.villains) == 0 || len(w.villains) > 6 {
+		return nil
+	}
+	eve := pick(r, w.villains)
+	ann, cid := pick(r, w.sites), pick(r, w.sites)
+	mal, dan := w.addVillain(len(w.villains)), w.addVillain(len(w.villains)+1)
+	act := func(by *villain, auth core.Hash, body log.Body) (core.Hash, error) {
+		d, err := w.draft(r, by, core.ChainMembership, past{auth: []core.Hash{auth}})
+		if err != nil {
+			return auth, err
+		}
+		d.op(r, body)
+		e, err := w.sign(by, d)
+		if err != nil || e == nil || w.ledger.entries[e.Hash] == nil {
+			return auth, err
+		}
+		return e.Hash, nil
+	}
+	bring := func(peer core.PeerID) log.Body {
+		return log.MemberAdd{Peer: peer, Role: log.RoleOwner, Kind: log.KindDevice}
+	}
+	known := w.ledger.chains[core.ChainMembership]
+	before := known[min(len(known)-1, len(w.peers())-3)].Hash // when all were added
+	if err := ann.try(func(ctx context.Context) error { return ann.remove(ctx, eve.peer, false) }); err != nil {
+		return err
+	}
+	added, err := act(eve, before, bring(mal.peer))
+	if err != nil {
+		return err
+	}
+	if _, err := act(mal, added, log.MemberRemove{Peer: cid.peer}); err != nil {
+		return err
+	}
+	if err := cid.try(func(ctx context.Context) error {
+		return cid.AddMember(ctx, w.space, dan.peer, log.RoleOwner, log.KindDevice)
+	}); err != nil {
+		return err
+	}
+	newest := w.ledger.chains[core.ChainMembership]
+	_, err = act(dan, newest[len(newest)-1].Hash, log.MemberRemove{Peer: pick(r, w.sites).peer})
+	return err
 }
 
 // flood signs many entries.

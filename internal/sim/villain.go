@@ -24,7 +24,8 @@ type villain struct {
 	clients      uint64
 }
 
-func (w *world) addVillain(n int) *villain {
+func (w *world) addVillain() *villain {
+	n := len(w.villains)
 	name := fmt.Sprint("villain ", n)
 	key := keyOf(w.conf.Seed, name)
 	v := &villain{key: key, peer: peerOf(key), name: name, clients: uint64(100_000 * (n + 1))}
@@ -364,7 +365,7 @@ func (w *world) frame(r *rand.Rand) error {
 	}
 	eve := pick(r, w.villains)
 	ann, cid := pick(r, w.sites), pick(r, w.sites)
-	mal, dan := w.addVillain(len(w.villains)), w.addVillain(len(w.villains)+1)
+	mal, dan := w.addVillain(), w.addVillain()
 	act := func(by *villain, auth core.Hash, body log.Body) (core.Hash, error) {
 		d, err := w.draft(r, by, core.ChainMembership, past{auth: []core.Hash{auth}})
 		if err != nil {

@@ -80,8 +80,8 @@ func (w *world) begin(r *rand.Rand) error {
 	for n := range 1 + r.IntN(5) {
 		w.addSite(keyOf(w.conf.Seed, fmt.Sprint("site ", n+1)))
 	}
-	for n := range []int{0, 1, 2, 2, 3, 3}[r.IntN(6)] {
-		w.addVillain(n)
+	for range []int{0, 1, 2, 2, 3, 3}[r.IntN(6)] {
+		w.addVillain()
 	}
 	for _, peer := range w.peers()[1:] {
 		role := []log.Role{log.RoleOwner, log.RoleOwner, log.RoleOwner, log.RoleEditor, log.RoleEditor, log.RoleViewer}[r.IntN(6)]

@@ -174,7 +174,7 @@ func (w *world) compare(fresh *site) error {
 		return err
 	}
 	for key := range first {
-		if _, ok := want[key]; !ok && strings.HasPrefix(key, "only ") {
+		if _, ok := want[key]; !ok && (strings.HasPrefix(key, "only ") || w.conf.Claims && strings.HasPrefix(key, "state ")) {
 			delete(first, key)
 		}
 	}

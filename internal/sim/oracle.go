@@ -48,16 +48,48 @@ func (w *world) want(space *plain.Space, out *plain.Outcome) (map[string]string,
 		if d.Hidden {
 			continue
 		}
-		p, err := placed(d)
+		kept, err := w.keptOf(space, out, d)
+		if err != nil {
+			return nil, err
+		}
+		p, err := placed(kept, d.Void)
 		if err != nil {
 			return nil, err
 		}
 		lines["text of "+id] = p.text()
+		if w.conf.Claims { // no function of bytes makes the state then
+			continue
+		}
 		if lines["state of "+id], err = state(d); err != nil {
 			return nil, err
 		}
 	}
 	return lines, nil
+}
+
+// keptOf returns what the kept updates of a document say. Without hostile claims that is
+// all they hold.
+func (w *world) keptOf(space *plain.Space, out *plain.Outcome, d *plain.Doc) (slip, error) {
+	var kept slip
+	var all *claims
+	if w.conf.Claims {
+		var err error
+		if all, err = readClaims(space, out, d); err != nil {
+			return kept, err
+		}
+		kept.units = all.settled()
+	}
+	for _, k := range d.Kept {
+		s, err := parse(k.Update)
+		if err != nil {
+			return kept, err
+		}
+		if all != nil {
+			s = slip{deletes: all.reached(k.Entry, s.deletes)}
+		}
+		kept.units, kept.deletes = append(kept.units, s.units...), append(kept.deletes, s.deletes...)
+	}
+	return kept, nil
 }
 
 // state is the canonical state of a document, as the engine has it.
@@ -79,20 +111,12 @@ func state(d *plain.Doc) (string, error) {
 
 // placed is DESIGN 5.10 for what is void: it keeps its place, deleted, where something
 // kept names it, and is GC before kept content of its client.
-func placed(d *plain.Doc) (*paper, error) {
-	kept, void := slip{}, map[yjs.ID]unit{}
-	here := map[yjs.ID]bool{}
-	for _, k := range d.Kept {
-		s, err := parse(k.Update)
-		if err != nil {
-			return nil, err
-		}
-		kept.units, kept.deletes = append(kept.units, s.units...), append(kept.deletes, s.deletes...)
-	}
+func placed(kept slip, writes []plain.Write) (*paper, error) {
+	void, here := map[yjs.ID]unit{}, map[yjs.ID]bool{}
 	for _, u := range kept.units {
 		here[u.id] = true
 	}
-	for _, v := range d.Void {
+	for _, v := range writes {
 		s, err := parse(v.Update)
 		if err != nil {
 			return nil, err
@@ -133,13 +157,11 @@ func (w *world) checkNotes(space *plain.Space, out *plain.Outcome) error {
 	var wrong []error
 	papers, deletes := map[core.DocumentID]*paper{}, map[core.DocumentID][]span{}
 	for id, d := range out.Docs {
-		for _, k := range d.Kept {
-			s, err := parse(k.Update)
-			if err != nil {
-				return err
-			}
-			deletes[id] = append(deletes[id], s.deletes...)
+		kept, err := w.keptOf(space, out, d)
+		if err != nil {
+			return err
 		}
+		deletes[id] = kept.deletes
 		if d.Hidden {
 			continue
 		}

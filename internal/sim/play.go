@@ -85,8 +85,7 @@ func (w *world) typeText(r *rand.Rand) error {
 		}
 		e := s.editors[doc]
 		if e == nil || e.epoch != string(epoch) || len(p.ends) == 0 { // a new Y.Doc
-			s.clients++
-			e = &editor{client: uint64(1000*(s.n+1)) + s.clients, epoch: string(epoch)}
+			e = &editor{client: s.newClient(p), epoch: string(epoch)}
 		}
 		delete(s.editors, doc) // in case it fails
 		text, at := pickText(r), r.IntN(len(p.line)+1)
@@ -101,6 +100,18 @@ func (w *world) typeText(r *rand.Rand) error {
 		w.wrote(doc, typed)
 		return nil
 	})
+}
+
+// newClient returns a clientID that was not used here, nor in a document as far as it
+// is known here: yjs takes another then.
+func (s *site) newClient(p *paper) uint64 {
+	for {
+		s.clients++
+		client := uint64(1000*(s.n+1)) + s.clients
+		if _, used := p.ends[client]; !used {
+			return client
+		}
+	}
 }
 
 // wrote notes units for others to build upon.

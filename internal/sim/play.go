@@ -188,6 +188,11 @@ func (w *world) duel(r *rand.Rand) error {
 	circle := slices.Clone(w.sites)
 	r.Shuffle(len(circle), func(i, k int) { circle[i], circle[k] = circle[k], circle[i] })
 	circle = circle[:min(len(circle), 2+r.IntN(2))]
+	if r.IntN(2) == 0 {
+		if err := w.standBy(r, circle); err != nil {
+			return err
+		}
+	}
 	for i, s := range circle {
 		if err := s.open(); err != nil {
 			return err

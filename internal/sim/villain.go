@@ -278,6 +278,28 @@ func (w *world) forgedAct(r *rand.Rand) log.Body {
 	return log.MemberAck{Peer: peer}
 }
 
+// standBy lets somebody say that they stand by one of some sites, and all of these know.
+func (w *world) standBy(r *rand.Rand, sites []*site) error {
+	v := pick(r, w.villains)
+	if v == nil {
+		return nil
+	}
+	d, err := w.draft(r, v, core.ChainMembership, past{auth: w.ledger.heads(core.ChainMembership)})
+	if err != nil {
+		return err
+	}
+	d.op(r, log.MemberAck{Peer: pick(r, sites).peer})
+	if _, err := w.sign(v, d); err != nil {
+		return err
+	}
+	for _, s := range sites {
+		if err := w.deliver(s, w.everything()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // forgedCut names some entries of a member, and at times what is none of theirs.
 func (w *world) forgedCut(r *rand.Rand, peer core.PeerID) []log.CutHead {
 	var cut []log.CutHead

@@ -1,14 +1,13 @@
 package identity
 
 import (
-	"crypto/rand"
+	"io"
 
 	"github.com/soma-sdk/soma/internal/core"
 )
 
 // NewIncarnation returns a random incarnation.
-func NewIncarnation() core.Incarnation {
-	var inc core.Incarnation
-	rand.Read(inc[:]) // never fails
+func NewIncarnation(random io.Reader) (inc core.Incarnation) {
+	core.Fill(random, inc[:])
 	return inc
 }

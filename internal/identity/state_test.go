@@ -2,6 +2,7 @@ package identity_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"os"
 	"path/filepath"
@@ -32,7 +33,7 @@ func TestStateKeepsTheHighest(t *testing.T) {
 	if _, err := s.Read(); !errors.Is(err, core.ErrNotFound) {
 		t.Fatalf("Read(new) = %v, want ErrNotFound", err)
 	}
-	a, b := identity.NewIncarnation(), identity.NewIncarnation()
+	a, b := identity.NewIncarnation(rand.Reader), identity.NewIncarnation(rand.Reader)
 	if a == b {
 		t.Fatal("two incarnations are equal")
 	}
@@ -133,7 +134,7 @@ func TestAhead(t *testing.T) {
 
 func TestStateConcurrentUpdates(t *testing.T) {
 	s := openState(t, t.TempDir())
-	inc := identity.NewIncarnation()
+	inc := identity.NewIncarnation(rand.Reader)
 	var wg sync.WaitGroup
 	for i := range uint64(50) {
 		wg.Go(func() {

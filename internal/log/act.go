@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/mutate"
 )
 
 // act is one op of a membership entry, as evaluation sees it. Peers and invites
@@ -52,7 +53,9 @@ func (g *graph) actsOf(e *Entry, at int, past Region, state *State) []act {
 			a.invite, a.role, a.uses, a.expires = g.invite(b.Invite), b.Role, int(b.Uses), b.ExpiresMs
 		case InviteRevoke:
 			a.invite, a.against = g.invite(b.Invite), true
-			a.ends = []int{a.invite}
+			if !mutate.On(mutate.InviteRevoke) {
+				a.ends = []int{a.invite}
+			}
 		case InviteRedeem:
 			a.target, a.invite, a.is = author, g.invite(b.Invite), b.Kind
 			v, _ := state.invites.get(a.invite)
@@ -66,6 +69,9 @@ func (g *graph) actsOf(e *Entry, at int, past Region, state *State) []act {
 // invitesOf returns the invites that a peer made, or came by, in a past.
 func (g *graph) invitesOf(peer int, past Region) []int {
 	var ends []int
+	if mutate.On(mutate.RemovalEnds) {
+		return ends
+	}
 	for _, i := range g.touches[peer] {
 		a := &g.acts[i]
 		if past.Has(a.node) && a.author == peer && (a.kind == OpInviteCreate || a.kind == OpInviteRedeem) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/mutate"
 )
 
 // Admit decides from an entry's bytes and its past alone whether it belongs
@@ -204,7 +205,7 @@ func checkAuthor(e *Entry, authSet []core.Hash, past Past) error {
 	}
 	for _, op := range e.Ops {
 		unknown, ok := op.Body.(UnknownOp)
-		if !ok || e.Chain != core.ChainMembership {
+		if !ok || e.Chain != core.ChainMembership || mutate.On(mutate.UnknownWaits) {
 			continue
 		}
 		if r, ok := RangeOf(unknown.Op); !ok || !state.Allows(e.Peer, r.Needs) {

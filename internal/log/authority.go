@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/mutate"
 )
 
 // Authority is the admitted membership entries of one space, and who may do what
@@ -148,7 +149,7 @@ func (s *State) permits(e *Entry) error {
 	}
 	for _, op := range e.Ops {
 		number := op.Body.Number()
-		if r, ok := RangeOf(number); !ok || !role.Has(r.Needs) {
+		if r, ok := RangeOf(number); !ok || !role.Has(r.Needs) && !mutate.On(mutate.Capability) {
 			return reject(ReasonCapability, "%s is not for the role %s", number, role)
 		}
 		if number == OpInviteRedeem {
@@ -175,7 +176,7 @@ func (s *State) admitsBy(e *Entry, redeem InviteRedeem) error {
 		return reject(ReasonInvite, "%s was never made", redeem.Invite)
 	case v.Revoked:
 		return reject(ReasonInvite, "%s is revoked", redeem.Invite)
-	case s.Role(e.Peer) == 0 && v.Uses <= 0:
+	case s.Role(e.Peer) == 0 && v.Uses <= 0 && !mutate.On(mutate.InviteUses):
 		return reject(ReasonInvite, "%s is used up", redeem.Invite)
 	case !redeem.proves(e.SpaceHash(), e.Peer):
 		return reject(ReasonInvite, "not proven for %s", e.Peer)

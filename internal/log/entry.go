@@ -2,9 +2,9 @@ package log
 
 import (
 	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
+	"io"
 
 	"github.com/soma-sdk/soma/internal/core"
 )
@@ -63,18 +63,18 @@ func Seal(key ed25519.PrivateKey, h Header, ops []Op) (*Entry, error) {
 }
 
 // SealGenesis makes the first entry of a new space, which is owned by the key.
-func SealGenesis(key ed25519.PrivateKey, incarnation core.Incarnation, wallMs uint64) (*Entry, error) {
+func SealGenesis(key ed25519.PrivateKey, incarnation core.Incarnation, wallMs uint64, random io.Reader) (*Entry, error) {
 	if len(key) != ed25519.PrivateKeySize {
 		return nil, fmt.Errorf("seal genesis: key of %d bytes, want %d", len(key), ed25519.PrivateKeySize)
 	}
 	h := Header{Incarnation: incarnation, Chain: core.ChainMembership, Seq: 1, Lamport: 1, WallMs: wallMs}
-	rand.Read(h.Nonce[:]) // never fails
+	core.Fill(random, h.Nonce[:])
 	owner := MemberAdd{
 		Peer: core.PeerIDFromKey(key.Public().(ed25519.PublicKey)),
 		Role: RoleOwner,
 		Kind: KindDevice,
 	}
-	return Seal(key, h, []Op{{ID: NewOpID(), Body: owner}})
+	return Seal(key, h, []Op{{ID: NewOpID(random), Body: owner}})
 }
 
 // Decode reads an entry and checks all that its own bytes can show but the

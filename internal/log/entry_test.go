@@ -3,6 +3,7 @@ package log_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"math"
@@ -92,7 +93,7 @@ func TestSealRefusesWhatDecodeWould(t *testing.T) {
 	if _, err := log.Seal(w.owner[:63], w.update.Header, nil); err == nil {
 		t.Error("Seal took a short key")
 	}
-	if _, err := log.SealGenesis(nil, core.Incarnation{}, 1); err == nil {
+	if _, err := log.SealGenesis(nil, core.Incarnation{}, 1, rand.Reader); err == nil {
 		t.Error("SealGenesis took no key")
 	}
 }
@@ -111,11 +112,11 @@ func TestSealKeepsNoInput(t *testing.T) {
 
 func TestGenesisesDiffer(t *testing.T) {
 	key := keyOf("owner")
-	a, err := log.SealGenesis(key, core.Incarnation{}, testTime)
+	a, err := log.SealGenesis(key, core.Incarnation{}, testTime, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := log.SealGenesis(key, core.Incarnation{}, testTime)
+	b, err := log.SealGenesis(key, core.Incarnation{}, testTime, rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,8 @@ package log
 import (
 	"cmp"
 	"slices"
+
+	"github.com/soma-sdk/soma/internal/mutate"
 )
 
 // evaluate computes the state of a set of nodes that holds the past of each. It is
@@ -20,7 +22,7 @@ func (g *graph) evaluate(of Region) *State {
 	for {
 		ev.take()
 		state, lacking := ev.replay(ev.taken)
-		if len(lacking) == 0 {
+		if len(lacking) == 0 || mutate.On(mutate.Dropped) {
 			return state
 		}
 		// The last one in the order of candidates: what has standing while the others
@@ -60,7 +62,7 @@ func (ev *evaluation) sort() {
 		for a := g.nodes[i].first; a < g.nodes[i].end; a++ {
 			ev.acts = append(ev.acts, a)
 			act := &g.acts[a]
-			if _, ranked := ev.rank[act.target]; !ranked && (act.kind == OpMemberAdd || act.kind == OpInviteRedeem) {
+			if _, ranked := ev.rank[act.target]; !ranked && !mutate.On(mutate.RankSeniority) && (act.kind == OpMemberAdd || act.kind == OpInviteRedeem) {
 				ev.rank[act.target] = len(ev.acts)
 			}
 		}
@@ -154,7 +156,7 @@ func (ev *evaluation) acks(c int) int {
 			}
 		}
 	}
-	if rivals == 0 {
+	if rivals == 0 || mutate.On(mutate.RankAcks) {
 		return 0
 	}
 	by := map[int]bool{}
@@ -177,7 +179,7 @@ func (ev *evaluation) take() {
 			continue
 		}
 		ev.taken[c.act] = true
-		if !ev.shaky(c.act) {
+		if !ev.shaky(c.act) || mutate.On(mutate.Standing) {
 			continue
 		}
 		if _, lacking := ev.replay(ev.taken); slices.Contains(lacking, c.act) {
@@ -192,6 +194,9 @@ func (ev *evaluation) shaky(c int) bool {
 }
 
 func (ev *evaluation) blocked(c int) bool {
+	if mutate.On(mutate.Cancelled) {
+		return false
+	}
 	r := &ev.g.acts[c]
 	return slices.ContainsFunc(ev.hits[c], func(o candidate) bool {
 		a := &ev.g.acts[o.act]
@@ -201,6 +206,9 @@ func (ev *evaluation) blocked(c int) bool {
 
 // hit reports whether a taken candidate hits an act.
 func (ev *evaluation) hit(i int, taken map[int]bool) bool {
+	if mutate.On(mutate.ConcurrentActs) {
+		return false
+	}
 	return slices.ContainsFunc(ev.hits[i], func(c candidate) bool { return taken[c.act] })
 }
 
@@ -242,7 +250,7 @@ func (ev *evaluation) replayWithout(taken, spent map[int]bool) (s *State, lackin
 
 // stands reports whether the effective acts in the past of an act allow it.
 func (s *State) stands(a *act) bool {
-	if len(s.ignored) == 0 { // then it has what it was admitted with
+	if len(s.ignored) == 0 || mutate.On(mutate.EffectiveActs) { // then it has what it was admitted with
 		return true
 	}
 	past := s.g.nodes[a.node].past
@@ -273,7 +281,7 @@ func (s *State) offers(invite int, past Region) bool {
 func (ev *evaluation) overspent(s *State) []int {
 	var out []int
 	s.invites.each(func(_ int, v Invite) {
-		if v.Uses >= 0 {
+		if v.Uses >= 0 || mutate.On(mutate.InviteUses) {
 			return
 		}
 		joins := slices.Clone(v.joins)

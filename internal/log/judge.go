@@ -4,6 +4,7 @@ import (
 	"maps"
 
 	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/mutate"
 )
 
 // Writing is a content entry as authority judges it: DESIGN 5.7.
@@ -47,7 +48,7 @@ func (s *State) Over(w Writing) ([]Over, error) {
 	}
 	var over []Over
 	for _, c := range s.CutsOf(w.Peer) {
-		if past.Has(c.node) {
+		if past.Has(c.node) && !mutate.On(mutate.OwnPast) {
 			continue
 		}
 		hit, err := c.hits(w)
@@ -58,7 +59,7 @@ func (s *State) Over(w Writing) ([]Over, error) {
 			over = append(over, Over{c})
 		}
 	}
-	if len(s.ignored) == 0 {
+	if len(s.ignored) == 0 || mutate.On(mutate.MembershipLost) {
 		return over, nil
 	}
 	needs, err := w.Needs()
@@ -77,8 +78,11 @@ func (c *Cut) hits(w Writing) (bool, error) {
 		}
 	}
 	heads := c.headsOf(w.Writer)
-	if len(heads) == 0 {
+	switch {
+	case mutate.On(mutate.CutWithin):
 		return true, nil
+	case len(heads) == 0:
+		return !mutate.On(mutate.CutUnnamed), nil
 	}
 	within, err := w.LeadsTo(heads)
 	return !within, err

@@ -2,9 +2,9 @@ package log
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"unicode"
 	"unicode/utf8"
 
@@ -133,9 +133,8 @@ type OpID [opIDBytes]byte
 func (id OpID) String() string { return hex.EncodeToString(id[:]) }
 
 // NewOpID returns a random ID.
-func NewOpID() OpID {
-	var id OpID
-	rand.Read(id[:]) // never fails
+func NewOpID(random io.Reader) (id OpID) {
+	core.Fill(random, id[:])
 	return id
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/mutate"
 )
 
 // State is who may do what, as a function of a set of membership entries that
@@ -162,11 +163,11 @@ func (s *State) roleAsOf(peer int, past Region) Role {
 func (a *act) changed(role Role) Role {
 	switch a.kind {
 	case OpMemberAdd, OpInviteRedeem:
-		if role == 0 {
+		if role == 0 || mutate.On(mutate.NoOpAdds) {
 			return a.role
 		}
 	case OpMemberRole:
-		if a.against && !role.Exceeds(a.role) {
+		if a.against && !role.Exceeds(a.role) && !mutate.On(mutate.NeverRaises) {
 			return role // what takes away never gives
 		}
 		if role != 0 {
@@ -205,7 +206,7 @@ func (s *State) changeRole(i int, a *act) bool {
 	was := m.Role
 	m.Role = a.changed(was)
 	switch {
-	case was == RoleOwner && m.Role != RoleOwner && s.owners == 1:
+	case was == RoleOwner && m.Role != RoleOwner && s.owners == 1 && !mutate.On(mutate.LastOwner):
 		return false
 	case was == RoleOwner && m.Role != RoleOwner:
 		s.owners--

@@ -25,7 +25,7 @@ func (w *work) act(space *core.SpaceRecord, bodies ...log.Body) error {
 func (w *work) extend(space *core.SpaceRecord, chain core.Chain, bodies []log.Body) (*log.Entry, *core.EntryRecord, error) {
 	ops := make([]log.Op, len(bodies))
 	for i, body := range bodies {
-		ops[i] = log.Op{ID: log.NewOpID(), Body: body}
+		ops[i] = w.op(body)
 	}
 	for {
 		header, more, err := w.header(space, chain)
@@ -40,6 +40,11 @@ func (w *work) extend(space *core.SpaceRecord, chain core.Chain, bodies []log.Bo
 			return nil, nil, err
 		}
 	}
+}
+
+// op gives an op its ID.
+func (w *work) op(body log.Body) log.Op {
+	return log.Op{ID: log.NewOpID(w.r.random), Body: body}
 }
 
 // header returns the header of the next own entry of a chain, and whether more heads
@@ -181,7 +186,7 @@ func (w *work) retire(space *core.SpaceRecord) ([]log.Op, error) {
 	}
 	gone = gone[max(0, len(gone)-log.MaxRetired):]
 	slices.SortFunc(gone, func(a, b core.Incarnation) int { return bytes.Compare(a[:], b[:]) })
-	return []log.Op{{ID: log.NewOpID(), Body: log.WriterRetire{Incarnations: gone}}}, nil
+	return []log.Op{w.op(log.WriterRetire{Incarnations: gone})}, nil
 }
 
 // admit checks an entry against its past and stores it, without applying its ops.

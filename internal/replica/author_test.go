@@ -3,6 +3,7 @@ package replica_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/rand"
 	"crypto/sha256"
 	"slices"
 	"testing"
@@ -60,7 +61,7 @@ func (a *author) sign(h log.Header, bodies ...log.Body) *log.Entry {
 	a.t.Helper()
 	ops := make([]log.Op, len(bodies))
 	for i, b := range bodies {
-		ops[i] = log.Op{ID: log.NewOpID(), Body: b}
+		ops[i] = log.Op{ID: log.NewOpID(rand.Reader), Body: b}
 	}
 	e, err := log.Seal(a.key, h, ops)
 	if err != nil {

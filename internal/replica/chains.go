@@ -3,6 +3,7 @@ package replica
 import (
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/log"
+	"github.com/soma-sdk/soma/internal/mutate"
 )
 
 // chains are those of one writer that end with the heads that a cut names of it: one,
@@ -29,6 +30,9 @@ func (w *work) leadsTo(space int64, rec *core.EntryRecord, heads []log.CutHead) 
 		return true, nil
 	case rec.Seq > c.top:
 		return false, nil
+	}
+	if mutate.On(mutate.Forks) {
+		return true, nil
 	}
 	forked, err := w.forked(space, rec)
 	if err != nil || !forked {

@@ -61,7 +61,11 @@ func (d *derived) read() error {
 		d.ends[client] = 0
 	}
 	d.waiting, d.missing = u.Advance(d.ends)
-	for client, void := range yjs.ByClient(d.Void) {
+	void := yjs.ByClient(d.Void)
+	if d.waiting != nil { // its places: what waits for them would not
+		void = yjs.Without(void, d.waiting.Content())
+	}
+	for client, void := range void {
 		d.ends[client] = endOver(d.ends[client], void)
 	}
 	maps.DeleteFunc(d.ends, func(_, end uint64) bool { return end == 0 })

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
-	"crypto/rand"
 	"fmt"
 	"slices"
 
@@ -26,7 +25,7 @@ type InviteOptions struct {
 // core.ErrForbidden.
 func (r *Replica) Invite(ctx context.Context, id core.SpaceID, opts InviteOptions) (string, error) {
 	t := ticket.Ticket{Space: id, Role: uint8(opts.Role), ExpiresMs: opts.ExpiresMs, Addresses: opts.Addresses}
-	rand.Read(t.Seed[:]) // never fails
+	core.Fill(r.random, t.Seed[:])
 	var text string
 	err := r.manage(ctx, id, func(w *work, space *core.SpaceRecord, _ *log.State) (err error) {
 		if text, err = t.Encode(); err != nil {
@@ -145,7 +144,7 @@ func (w *work) redeem(space *core.SpaceRecord, j joining) error {
 			return err
 		}
 	}
-	_, _, err = w.seal(space, h, []log.Op{{ID: log.NewOpID(), Body: log.Redeem(j.key, genesis, w.r.self.peer, j.kind)}})
+	_, _, err = w.seal(space, h, []log.Op{w.op(log.Redeem(j.key, genesis, w.r.self.peer, j.kind))})
 	return err
 }
 

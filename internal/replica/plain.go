@@ -2,6 +2,7 @@ package replica
 
 import (
 	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/mutate"
 	"github.com/soma-sdk/soma/internal/yjs"
 )
 
@@ -34,7 +35,7 @@ func (w *work) plain(space *core.SpaceRecord, h *head, u *yjs.Update, rec *core.
 // that it deletes.
 func (w *work) allDeletesCount(space *core.SpaceRecord, h *head, u *yjs.Update, rec *core.EntryRecord, void *voidContent) (bool, error) {
 	deletes := u.Deleted()
-	if len(deletes) == 0 {
+	if len(deletes) == 0 || mutate.On(mutate.DeletionReach) {
 		return true, nil
 	}
 	had := h.has(deletes)

@@ -33,6 +33,9 @@ func (w *work) rebuildFrom(space *core.SpaceRecord, entries []core.EntryRecord) 
 	}
 	for _, id := range slices.Sorted(maps.Keys(docs)) {
 		h, err := w.head(space.Key, id)
+		if isNotFound(err) {
+			continue // deleted before anybody wrote it
+		}
 		if err != nil {
 			return err
 		}

@@ -2,8 +2,10 @@ package replica
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -14,7 +16,7 @@ import (
 	"github.com/soma-sdk/soma/internal/log"
 )
 
-// Config is what a Replica is made of. All fields but Timing are required.
+// Config is what a Replica is made of. All fields but Timing and Random are required.
 type Config struct {
 	Store    core.Store
 	Identity identity.Identity
@@ -25,6 +27,7 @@ type Config struct {
 	Logger   *slog.Logger
 	Now      func() time.Time
 	Timing   Timing
+	Random   io.Reader // of IDs and incarnations, crypto/rand.Reader if nil
 }
 
 // Timing says when the local tail is sealed into entries. Zero fields take the
@@ -55,6 +58,7 @@ type Replica struct {
 	logger *slog.Logger
 	now    func() time.Time
 	timing Timing
+	random io.Reader
 	relax  bool
 	opened int64 // in ms, when all that came before was in the log
 
@@ -77,6 +81,9 @@ func Open(ctx context.Context, c Config) (*Replica, error) {
 	if c.Timing.Every == 0 {
 		c.Timing.Every = DefaultEvery
 	}
+	if c.Random == nil {
+		c.Random = rand.Reader
+	}
 	if err := sweepImports(c.Dir); err != nil {
 		return nil, err
 	}
@@ -87,7 +94,7 @@ func Open(ctx context.Context, c Config) (*Replica, error) {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r := &Replica{
 		store: c.Store, self: self, dir: c.Dir, hub: c.Hub, logger: c.Logger, now: c.Now,
-		timing: c.Timing, relax: c.Relaxed, stop: stop, heads: newHeadCache(),
+		timing: c.Timing, random: c.Random, relax: c.Relaxed, stop: stop, heads: newHeadCache(),
 	}
 	r.sealer = newSealer(r)
 	r.compactor = newCompactor(r)

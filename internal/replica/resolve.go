@@ -10,6 +10,7 @@ import (
 
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/log"
+	"github.com/soma-sdk/soma/internal/mutate"
 	"github.com/soma-sdk/soma/internal/yjs"
 )
 
@@ -189,7 +190,11 @@ func (d *dispute) settle(doc int64, draft bool) (resolution, error) {
 	if out.voidDeletes, err = yjs.DeletesOf(d.void); err != nil {
 		return out, err
 	}
-	if out.Placed, err = yjs.Place(kept, d.void); err != nil {
+	void := d.void
+	if mutate.On(mutate.VoidPlaces) {
+		void = nil
+	}
+	if out.Placed, err = yjs.Place(kept, void); err != nil {
 		return out, err
 	}
 	lost, err := d.lostByHash(out.lost)
@@ -208,7 +213,7 @@ func (d *dispute) prevails(client uint64, i, k int) (bool, error) {
 	if a.author == b.author {
 		return i < k, nil
 	}
-	if a.peer != b.peer {
+	if a.peer != b.peer && !mutate.On(mutate.ClaimOwner) {
 		owner, err := d.owner(client)
 		if err != nil {
 			return false, err
@@ -224,6 +229,9 @@ func (d *dispute) prevails(client uint64, i, k int) (bool, error) {
 // that do: those of content that its author had, or brought along.
 func (d *dispute) countedDeletes(standings []yjs.Standing) ([]map[uint64][]yjs.Range, error) {
 	counted := make([]map[uint64][]yjs.Range, len(d.kept))
+	if mutate.On(mutate.DeletionReach) {
+		return counted, nil
+	}
 	all := map[uint64][]yjs.Range{}
 	for i := 0; i < len(d.kept); {
 		end := i // of the updates of one entry

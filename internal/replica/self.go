@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 
@@ -68,7 +69,7 @@ func openSelf(ctx context.Context, c Config) (*self, error) {
 	s := &self{peer: c.Identity.PeerID(), key: c.Identity.Key(), state: state}
 	copied := false
 	err = c.Store.WriteSynced(ctx, func(tx core.Tx) (err error) {
-		copied, err = s.settle(tx, record, mark)
+		copied, err = s.settle(tx, record, mark, c.Random)
 		return err
 	})
 	if err != nil {
@@ -87,7 +88,7 @@ func openSelf(ctx context.Context, c Config) (*self, error) {
 
 // settle decides whether the incarnation still holds, or the directory was copied or
 // restored, and records it.
-func (s *self) settle(tx core.Tx, record *identity.Record, mark identity.Mark) (copied bool, err error) {
+func (s *self) settle(tx core.Tx, record *identity.Record, mark identity.Mark, random io.Reader) (copied bool, err error) {
 	var stored [5][]byte
 	for i, key := range []string{metaIncarnation, metaRetired, metaSealed, metaMark, metaBackup} {
 		if stored[i], err = tx.Meta(key); err != nil {
@@ -111,7 +112,7 @@ func (s *self) settle(tx core.Tx, record *identity.Record, mark identity.Mark) (
 		}
 	}
 	if incarnation == nil {
-		s.incarnation = identity.NewIncarnation()
+		s.incarnation = identity.NewIncarnation(random)
 		if err := s.record(tx, mark); err != nil {
 			return false, err
 		}
@@ -155,7 +156,7 @@ func (w *work) mint() error {
 	}
 	file, _ := identity.ParseMark(value) // else the next Open mints again
 	s.retired = append(slices.Clip(retired), incarnation)
-	s.incarnation = identity.NewIncarnation()
+	s.incarnation = identity.NewIncarnation(w.r.random)
 	if err := s.record(w, file); err != nil {
 		return err
 	}

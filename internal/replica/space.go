@@ -40,7 +40,7 @@ func (r *Replica) CreateSpace(ctx context.Context, name string) (Space, error) {
 	}
 	var created Space
 	err := r.write(ctx, events.SourceRenderer, func(w *work) error {
-		genesis, err := log.SealGenesis(r.self.key, r.self.incarnation, uint64(max(w.nowMs, 0)))
+		genesis, err := log.SealGenesis(r.self.key, r.self.incarnation, uint64(max(w.nowMs, 0)), r.random)
 		if err != nil {
 			return err
 		}

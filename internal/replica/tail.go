@@ -23,7 +23,7 @@ func (w *work) addOp(space *core.SpaceRecord, h *head, update []byte, quiet bool
 	}
 	h.TailCount++
 	h.TailBytes += int64(len(update))
-	id := log.NewOpID()
+	id := log.NewOpID(w.r.random)
 	if err := w.AddTail(h.Key, core.TailRecord{N: h.TailCount, OpID: id[:], Update: update}); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package replica_test
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
@@ -157,5 +158,68 @@ func TestUnknownActsOfOthersStopNobody(t *testing.T) {
 	c.accept(c.space, c.act(c.owner, log.UnknownOp{Op: 7, Raw: []byte{0x80}}).Raw)
 	if err := add(c); !errors.Is(err, core.ErrTooNew) {
 		t.Errorf("AddMember beside an unknown act of an owner = %v, want ErrTooNew", err)
+	}
+}
+
+// Whether the delete of a document counts that nobody wrote may change like that of
+// others. It must not keep out what changes it.
+func TestVoidDeleteOfNothing(t *testing.T) {
+	c := newCourt(t)
+	h := c.bob.header()
+	h.Auth, h.Lamport = []core.Hash{c.head}, c.lamport+1
+	c.take(c.bob.sign(h, log.DocDelete{Doc: "nothing"}), c.act(c.owner, log.MemberRemove{Peer: c.bob.peer()}))
+	if rejected, err := c.Rejected(c.ctx(), c.space); err != nil || len(rejected) != 1 || rejected[0].Kept {
+		t.Errorf("Rejected = %+v, %v, want the delete", rejected, err)
+	}
+}
+
+// A deletion of void content leaves no trace, whenever it comes.
+func TestDeletionOfVoidContent(t *testing.T) {
+	var states [2][]byte
+	for i := range states {
+		c := newCourt(t)
+		h := c.owner.header()
+		h.Auth, h.Lamport = []core.Hash{c.head}, c.lamport+1
+		entries := []*log.Entry{
+			c.content(c.bob, "doc"),
+			c.act(c.owner, log.MemberRemove{Peer: c.bob.peer()}),
+			c.owner.sign(h, update("doc", insert(9, 0, "kept")), update("doc", erase(1, 0, 1))),
+		}
+		if i == 1 {
+			entries[0], entries[2] = entries[2], entries[0]
+		}
+		c.take(entries...)
+		d, err := c.Get(c.ctx(), c.space, "doc")
+		if err != nil {
+			t.Fatal(err)
+		}
+		states[i] = d.Update
+	}
+	if !bytes.Equal(states[0], states[1]) {
+		t.Errorf("state after the void content = %x, before it %x", states[0], states[1])
+	}
+}
+
+// What builds upon void content that waits for what is not here waits too, whatever
+// else comes.
+func TestWaitingForVoidContent(t *testing.T) {
+	behind := func(client, left, clock byte) []byte { // a character behind a unit of another client
+		return []byte{1, 1, client, 0, 0x84, left, clock, 1, 'x', 0}
+	}
+	c := newCourt(t)
+	sign := func(a *author, body []byte) *log.Entry {
+		h := a.header()
+		if h.Seq == 1 {
+			h.Auth, h.Lamport = []core.Hash{c.head}, c.lamport+1
+		}
+		a.last = a.sign(h, update("doc", body))
+		return a.last
+	}
+	c.take(
+		c.act(c.owner, log.MemberRemove{Peer: c.bob.peer()}),
+		sign(c.bob, behind(1, 77, 0)), sign(c.owner, behind(2, 1, 0)), sign(c.owner, insert(3, 0, "here")),
+	)
+	if d, err := c.Get(c.ctx(), c.space, "doc"); err != nil || !d.Pending {
+		t.Errorf("Get = %+v, %v, want a document of which something waits", d, err)
 	}
 }

@@ -234,6 +234,17 @@ func (u *Update) Touches(ranges []ClientRange) bool {
 			}
 		}
 	}
+	for _, c := range u.deletes.clients {
+		for _, d := range c.ranges {
+			i := sort.Search(len(ranges), func(i int) bool {
+				r := ranges[i]
+				return r.Client > c.client || r.Client == c.client && r.Range.end() > d.Clock
+			})
+			if i < len(ranges) && ranges[i].Client == c.client && ranges[i].Range.Clock < d.end() {
+				return true
+			}
+		}
+	}
 	return false
 }
 

@@ -25,8 +25,6 @@ func (g *graph) evaluate(of Region) *State {
 		if len(lacking) == 0 || mutate.On(mutate.Dropped) {
 			return state
 		}
-		// The last one in the order of candidates: what has standing while the others
-		// count must not fall because of one that counts for less.
 		ev.drop(lacking)
 	}
 }
@@ -174,18 +172,40 @@ func (ev *evaluation) acks(c int) int {
 // by then: one that counts for nothing must not stand in the way of others.
 func (ev *evaluation) take() {
 	ev.taken = map[int]bool{}
+	owned := ev.staysOwned()
 	for _, c := range ev.candidates {
 		if ev.blocked(c.act) {
 			continue
 		}
 		ev.taken[c.act] = true
-		if !ev.shaky(c.act) || mutate.On(mutate.Standing) {
+		certain := !ev.shaky(c.act) && (owned || ev.g.acts[c.act].target < 0)
+		if certain || mutate.On(mutate.Standing) {
 			continue
 		}
 		if _, lacking := ev.replay(ev.taken); slices.Contains(lacking, c.act) {
 			delete(ev.taken, c.act)
 		}
 	}
+}
+
+// staysOwned reports whether somebody is certain to stay an owner, whatever is taken:
+// then no candidate has to be tried for whether it would remove the last one.
+func (ev *evaluation) staysOwned() bool {
+	aimedAt := map[int]bool{}
+	for _, c := range ev.candidates {
+		aimedAt[ev.g.acts[c.act].target] = true
+	}
+	added := map[int]int{}
+	for _, i := range ev.acts {
+		if k := ev.g.acts[i].kind; k == OpMemberAdd || k == OpInviteRedeem {
+			added[ev.g.acts[i].target]++ // of who is added twice one may change nothing
+		}
+	}
+	return slices.ContainsFunc(ev.acts, func(i int) bool {
+		a := &ev.g.acts[i]
+		return a.kind == OpMemberAdd && a.role == RoleOwner && added[a.target] == 1 && !aimedAt[a.target] &&
+			len(ev.hits[i]) == 0 && !ev.shaky(i)
+	})
 }
 
 // shaky reports whether something that a candidate builds upon may have no effect.
@@ -308,10 +328,16 @@ func (ev *evaluation) seenByOwner(node int) int {
 	return len(ev.order)
 }
 
-// drop gives up the last of some candidates in their order.
+// drop gives up one of some candidates: the last in their order, since what has standing
+// while the others count must not fall because of one that counts for less, but none
+// before another in its past, which may be why it lacks standing. So an act that knows
+// all others changes nothing about them.
 func (ev *evaluation) drop(lacking []int) {
+	first := slices.DeleteFunc(slices.Clone(lacking), func(i int) bool {
+		return slices.ContainsFunc(lacking, func(k int) bool { return ev.g.comesAfter(i, k) })
+	})
 	for i, c := range slices.Backward(ev.candidates) {
-		if slices.Contains(lacking, c.act) {
+		if slices.Contains(first, c.act) {
 			ev.candidates = slices.Delete(ev.candidates, i, i+1)
 			return
 		}

@@ -114,6 +114,12 @@ func (g *graph) compareActs(i, k int) int {
 	return cmp.Compare(i, k)
 }
 
+// comesAfter reports whether act k lies in the past of act i, or before it in its entry.
+func (g *graph) comesAfter(i, k int) bool {
+	a, b := g.acts[i].node, g.acts[k].node
+	return a == b && k < i || g.precedes(b, a)
+}
+
 // truncate forgets the nodes from n on.
 func (g *graph) truncate(n int) {
 	if n >= len(g.nodes) {

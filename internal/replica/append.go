@@ -219,6 +219,9 @@ func (w *work) admitAs(space *core.SpaceRecord, e *log.Entry, key int64) (*core.
 		}
 	}
 	if e.Chain == core.ChainContent {
+		if _, err := w.contestsOf(space); err != nil {
+			return nil, err
+		}
 		if err := past.place(&e.Header, rec); err != nil {
 			return nil, err
 		}

@@ -20,7 +20,8 @@ type arrivedEntry struct {
 	author
 }
 
-// contestsOf returns the contested clientIDs of a space.
+// contestsOf returns the contested clientIDs of a space, with the owners that its
+// documents show. It has to be asked before content is added.
 func (w *work) contestsOf(space *core.SpaceRecord) ([]contest, error) {
 	a, err := w.authority(space)
 	if err != nil || a.contests != nil {
@@ -87,8 +88,16 @@ func (w *work) setLost(space *core.SpaceRecord, h *head, lost []core.LostRecord)
 	if err != nil {
 		return err
 	}
-	a.contests = nil
-	return w.SetDocLost(space.Key, h.Key, lost)
+	if err := w.SetDocLost(space.Key, h.Key, lost); err != nil || a.contests == nil {
+		return err
+	}
+	a.contests = slices.DeleteFunc(a.contests, func(c contest) bool { return c.doc == h.ID })
+	if len(lost) == 0 {
+		return nil
+	}
+	contests, err := w.contestsIn(space, lost)
+	a.contests = append(a.contests, contests...)
+	return err
 }
 
 // claimsAnew reports whether an entry writes under a contested clientID without knowing
@@ -172,11 +181,6 @@ func (w *work) remakeContested(space *core.SpaceRecord) error {
 	if err != nil || len(lost) == 0 {
 		return err
 	}
-	a, err := w.authority(space)
-	if err != nil {
-		return err
-	}
-	a.contests = nil
 	for i, l := range lost {
 		if i > 0 && lost[i-1].Doc == l.Doc {
 			continue

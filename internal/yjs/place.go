@@ -211,9 +211,8 @@ func (u *Update) forget(gone map[uint64][]Range) {
 	u.deletes = left
 }
 
-// Touches reports whether the update builds upon content in the ranges, which are by
-// client and clock: comes after it, of the same client, or names it as a neighbour or
-// parent.
+// Touches reports whether the update has to do with content in the ranges, which are by
+// client and clock: is of the same client, or names it as a neighbour or parent.
 func (u *Update) Touches(ranges []ClientRange) bool {
 	from := func(client, clock uint64) int {
 		return sort.Search(len(ranges), func(i int) bool {
@@ -222,9 +221,11 @@ func (u *Update) Touches(ranges []ClientRange) bool {
 		})
 	}
 	for _, s := range u.sections {
-		first := from(s.client, 0)
+		if first := from(s.client, 0); first < len(ranges) && ranges[first].Client == s.client {
+			return true
+		}
 		for _, it := range s.structs {
-			touches := first < len(ranges) && ranges[first].Client == s.client && ranges[first].Range.Clock < it.end()
+			touches := false
 			it.refs(func(id ID) {
 				at := from(id.Client, id.Clock)
 				touches = touches || at < len(ranges) && ranges[at].Client == id.Client && ranges[at].Range.Clock <= id.Clock

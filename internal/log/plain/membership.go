@@ -167,8 +167,11 @@ func (s *Space) Judge(of Set) *Verdict {
 			v.rank = rank
 			return v
 		}
+		first := slices.DeleteFunc(slices.Clone(lacking), func(d *deed) bool {
+			return slices.ContainsFunc(lacking, func(o *deed) bool { return s.auth[d.Entry][o.Entry] || d.Entry == o.Entry && o.Op < d.Op })
+		})
 		for i, r := range slices.Backward(candidates) {
-			if slices.Contains(lacking, r) {
+			if slices.Contains(first, r) {
 				candidates = slices.Delete(candidates, i, i+1)
 				break
 			}

@@ -75,13 +75,13 @@ func (r *resolver) resolve(doc int64, draft []byte) (resolution, error) {
 type dispute struct {
 	*resolver
 	kept   []version // in the order in which they came here
-	void   [][]byte
+	void   []version
 	owners map[uint64]core.PeerID
 }
 
 func (d *dispute) read(doc int64, draft []byte) error {
 	authors := map[int64]*author{}
-	add := func(entry int64, update []byte) error {
+	add := func(to *[]version, entry int64, update []byte) error {
 		u, err := yjs.ParseUpdate(update)
 		if err != nil {
 			return err
@@ -93,17 +93,13 @@ func (d *dispute) read(doc int64, draft []byte) error {
 			}
 			authors[entry] = a
 		}
-		d.kept = append(d.kept, version{author: a, bytes: update, update: u})
+		*to = append(*to, version{author: a, bytes: update, update: u})
 		return nil
 	}
-	if err := d.view.DocOps(doc, 0, func(op core.DocOp) error { return add(op.Entry, op.Update) }); err != nil {
+	if err := d.view.DocOps(doc, 0, func(op core.DocOp) error { return add(&d.kept, op.Entry, op.Update) }); err != nil {
 		return err
 	}
-	err := d.view.DocVoidOps(doc, 0, func(op core.DocOp) error {
-		d.void = append(d.void, op.Update)
-		return nil
-	})
-	if err != nil {
+	if err := d.view.DocVoidOps(doc, 0, func(op core.DocOp) error { return add(&d.void, op.Entry, op.Update) }); err != nil {
 		return err
 	}
 	tail, err := d.view.Tail(doc)
@@ -111,12 +107,12 @@ func (d *dispute) read(doc int64, draft []byte) error {
 		return err
 	}
 	for _, t := range tail {
-		if err := add(0, t.Update); err != nil {
+		if err := add(&d.kept, 0, t.Update); err != nil {
 			return err
 		}
 	}
 	if draft != nil {
-		return add(0, draft)
+		return add(&d.kept, 0, draft)
 	}
 	return nil
 }
@@ -151,11 +147,7 @@ func (a *author) before(b *author) bool {
 // settle puts the updates together.
 func (d *dispute) settle(doc int64, draft bool) (resolution, error) {
 	out := resolution{empty: len(d.kept) == 0}
-	updates := make([]*yjs.Update, len(d.kept))
-	for i, v := range d.kept {
-		updates[i] = v.update
-	}
-	standings, err := yjs.Settle(updates, d.prevails)
+	standings, err := yjs.Settle(updatesOf(d.kept), d.prevails)
 	if err != nil {
 		return out, err
 	}
@@ -187,10 +179,13 @@ func (d *dispute) settle(doc int64, draft bool) (resolution, error) {
 		}
 	}
 	slices.SortFunc(out.lost, compareLost)
-	if out.voidDeletes, err = yjs.DeletesOf(d.void); err != nil {
+	void, err := d.voidUpdates()
+	if err != nil {
 		return out, err
 	}
-	void := d.void
+	if out.voidDeletes, err = yjs.DeletesOf(void); err != nil {
+		return out, err
+	}
 	if mutate.On(mutate.VoidPlaces) {
 		void = nil
 	}
@@ -200,6 +195,37 @@ func (d *dispute) settle(doc int64, draft bool) (resolution, error) {
 	lost, err := d.lostByHash(out.lost)
 	out.epoch = epochOf(out.Void, out.voidDeletes, lost)
 	return out, err
+}
+
+func updatesOf(versions []version) []*yjs.Update {
+	updates := make([]*yjs.Update, len(versions))
+	for i, v := range versions {
+		updates[i] = v.update
+	}
+	return updates
+}
+
+// voidUpdates returns the void updates, where several hold different content at the
+// same clocks the earliest.
+func (d *dispute) voidUpdates() ([][]byte, error) {
+	standings, err := yjs.Settle(updatesOf(d.void), func(_ uint64, i, k int) (bool, error) {
+		if d.void[i].author == d.void[k].author {
+			return i < k, nil
+		}
+		return d.void[i].before(d.void[k].author), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	void := make([][]byte, len(d.void))
+	for i, v := range d.void {
+		void[i] = v.bytes
+		if lost := standings[i].Lost; len(lost) > 0 {
+			v.update.SubtractRanges(lost)
+			void[i] = v.update.Encode()
+		}
+	}
+	return void, nil
 }
 
 func compareLost(a, b core.LostRecord) int {

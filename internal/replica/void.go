@@ -42,7 +42,10 @@ func (w *work) addVoid(space *core.SpaceRecord, h *head, u *yjs.Update) (bool, e
 		return false, err
 	}
 	all, content := yjs.ByClient(void.structs), u.Content()
-	for client, ranges := range yjs.Without(content, all) {
+	if yjs.Intersects(content, all) { // which of them counts is another question
+		return false, nil
+	}
+	for client, ranges := range content {
 		if ranges[0].Clock < h.end(client) || h.waiting.concerns(client) {
 			return false, nil
 		}

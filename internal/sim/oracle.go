@@ -114,6 +114,8 @@ func state(d *plain.Doc) (string, error) {
 // kept names it, and is GC before kept content of its client.
 func placed(kept slip, writes []plain.Write) (*paper, error) {
 	void, here := map[yjs.ID]unit{}, map[yjs.ID]bool{}
+	writes = slices.Clone(writes)
+	slices.SortStableFunc(writes, func(a, b plain.Write) int { return byLamport(a.Entry, b.Entry) })
 	for _, u := range kept.units {
 		here[u.id] = true
 	}
@@ -123,7 +125,7 @@ func placed(kept slip, writes []plain.Write) (*paper, error) {
 			return nil, err
 		}
 		for _, u := range s.units {
-			if !here[u.id] {
+			if was, is := void[u.id]; !here[u.id] && (!is || u.state < was.state) { // of a kind the earliest
 				void[u.id] = u
 			}
 		}

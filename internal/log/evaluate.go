@@ -41,6 +41,7 @@ type evaluation struct {
 	hits       map[int][]candidate // by act: the candidates that are concurrent with it and aim at it
 	tainted    []int               // acts that may have no effect although they were admitted
 	taken      map[int]bool
+	left       []int // candidates that were not taken so far
 }
 
 type candidate struct {
@@ -101,6 +102,52 @@ func (ev *evaluation) collect() {
 			cmp.Compare(m.lamport, n.lamport), compareHashes(m.hash, n.hash), cmp.Compare(a.op, b.op),
 		)
 	})
+	ev.putPastFirst()
+}
+
+// putPastFirst moves candidates, where it has to, so that each comes after those in its
+// past: whether it has standing depends on what becomes of them.
+func (ev *evaluation) putPastFirst() {
+	sorted := ev.candidates
+	node := func(i int) int { return ev.g.acts[sorted[i].act].node }
+	byLamport := make([]int, len(sorted)) // only an earlier one can lie in the past of another
+	for i := range byLamport {
+		byLamport[i] = i
+	}
+	slices.SortFunc(byLamport, func(i, k int) int {
+		return cmp.Or(cmp.Compare(ev.g.nodes[node(i)].lamport, ev.g.nodes[node(k)].lamport), cmp.Compare(i, k))
+	})
+	ev.candidates = make([]candidate, 0, len(sorted))
+	placed := make([]bool, len(sorted))
+	open := 0 // all before it, by lamport, are placed
+	var place func(i int)
+	place = func(i int) {
+		placed[i] = true
+		for open < len(byLamport) && placed[byLamport[open]] {
+			open++
+		}
+		var before []int
+		for _, k := range byLamport[open:] {
+			if ev.g.nodes[node(k)].lamport >= ev.g.nodes[node(i)].lamport {
+				break
+			}
+			if !placed[k] && ev.g.precedes(node(k), node(i)) {
+				before = append(before, k)
+			}
+		}
+		slices.Sort(before)
+		for _, k := range before {
+			if !placed[k] {
+				place(k)
+			}
+		}
+		ev.candidates = append(ev.candidates, sorted[i])
+	}
+	for i := range sorted {
+		if !placed[i] {
+			place(i)
+		}
+	}
 }
 
 // eachAimedAt calls fn with each act, once, that is concurrent with a candidate
@@ -173,8 +220,10 @@ func (ev *evaluation) acks(c int) int {
 func (ev *evaluation) take() {
 	ev.taken = map[int]bool{}
 	owned := ev.staysOwned()
+	ev.left = nil
 	for _, c := range ev.candidates {
 		if ev.blocked(c.act) {
+			ev.left = append(ev.left, c.act)
 			continue
 		}
 		ev.taken[c.act] = true
@@ -184,6 +233,7 @@ func (ev *evaluation) take() {
 		}
 		if _, lacking := ev.replay(ev.taken); slices.Contains(lacking, c.act) {
 			delete(ev.taken, c.act)
+			ev.left = append(ev.left, c.act)
 		}
 	}
 }
@@ -210,7 +260,8 @@ func (ev *evaluation) staysOwned() bool {
 
 // shaky reports whether something that a candidate builds upon may have no effect.
 func (ev *evaluation) shaky(c int) bool {
-	return slices.ContainsFunc(ev.tainted, func(i int) bool { return ev.g.precedes(ev.g.acts[i].node, ev.g.acts[c].node) })
+	before := func(i int) bool { return ev.g.precedes(ev.g.acts[i].node, ev.g.acts[c].node) }
+	return slices.ContainsFunc(ev.tainted, before) || slices.ContainsFunc(ev.left, before)
 }
 
 func (ev *evaluation) blocked(c int) bool {
@@ -339,6 +390,7 @@ func (ev *evaluation) drop(lacking []int) {
 	for i, c := range slices.Backward(ev.candidates) {
 		if slices.Contains(first, c.act) {
 			ev.candidates = slices.Delete(ev.candidates, i, i+1)
+			ev.tainted = append(ev.tainted, c.act)
 			return
 		}
 	}

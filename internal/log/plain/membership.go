@@ -147,6 +147,7 @@ func (s *Space) Judge(of Set) *Verdict {
 		return cmp.Or(cmp.Compare(acks[b], acks[a]), cmp.Compare(rank(a.e.Peer), rank(b.e.Peer)),
 			cmp.Compare(a.e.Lamport, b.e.Lamport), bytes.Compare(a.Entry[:], b.Entry[:]), cmp.Compare(a.Op, b.Op))
 	})
+	candidates = s.pastFirst(candidates)
 	for {
 		taken := map[*deed]bool{}
 		for _, r := range candidates {
@@ -177,6 +178,27 @@ func (s *Space) Judge(of Set) *Verdict {
 			}
 		}
 	}
+}
+
+// pastFirst puts before each of some candidates, otherwise in order, those in its past.
+func (s *Space) pastFirst(sorted []*deed) (out []*deed) {
+	placed := map[*deed]bool{}
+	var place func(d *deed)
+	place = func(d *deed) {
+		placed[d] = true
+		for _, o := range sorted {
+			if !placed[o] && s.auth[d.Entry][o.Entry] {
+				place(o)
+			}
+		}
+		out = append(out, d)
+	}
+	for _, d := range sorted {
+		if !placed[d] {
+			place(d)
+		}
+	}
+	return out
 }
 
 // acks is the first key of line 3.

@@ -118,7 +118,7 @@ func (s *site) close() error {
 		return nil
 	}
 	err := s.collect()
-	if e := s.Replica.Close(); !errors.Is(e, errKilled) {
+	if e := s.Close(); !errors.Is(e, errKilled) {
 		err = errors.Join(err, e, s.collect())
 	}
 	s.hub.Close()

@@ -53,7 +53,7 @@ func testPlaces(_ *testing.T, f *fixture) {
 			if i%2 == 1 {
 				gaps = []byte{0, byte(i)}
 			}
-			if err := equal("position and gaps", fmt.Sprint(e.Pos, e.Gaps), err, fmt.Sprint(i, gaps)); err != nil {
+			if err := equal("position and gaps", fmt.Sprintf("%d %x", e.Pos, e.Gaps), err, fmt.Sprintf("%d %x", i, gaps)); err != nil {
 				return err
 			}
 		}

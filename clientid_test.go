@@ -202,3 +202,28 @@ func TestVoidDeletionsAreNotLaundered(t *testing.T) {
 	m.sync()
 	m.wantText("page", "this")
 }
+
+// What of a document nobody can see is void is no reason to keep its ID from a host that
+// says it has seen nothing.
+func TestEpochOfADocumentThatCannotBeSeen(t *testing.T) {
+	m := newTeam(t, "eve")
+	m.upsert("ann", "deleted", typed(1, 0, nil, "once"))
+	m.sync()
+	m.upsert("eve", "new", typed(2, 0, nil, "void"))
+	m.upsert("eve", "deleted", typed(2, 0, nil, "void"))
+	m.remove("ann", "eve")
+	m.sync()
+	docs := m.dbs["ann"].Documents()
+	m.must("Delete", docs.Delete(m.ctx(), m.space, "deleted"))
+	for _, id := range []soma.DocumentID{"new", "deleted"} {
+		if _, err := docs.Get(m.ctx(), m.space, id); !errors.Is(err, soma.ErrNotFound) {
+			t.Fatalf("Get(%q) = %v, want ErrNotFound", id, err)
+		}
+		if _, err := docs.Upsert(m.ctx(), m.space, id, typed(11, 0, nil, "mine"), soma.WithEpoch(nil)); err != nil {
+			t.Errorf("Upsert(%q) = %v", id, err)
+		}
+	}
+	if ok, err := m.dbs["ann"].Spaces().Can(m.ctx(), m.space, 0); ok || !errors.Is(err, soma.ErrInvalidOption) {
+		t.Errorf("Can(0) = %v, %v, want ErrInvalidOption", ok, err)
+	}
+}

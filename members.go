@@ -87,8 +87,11 @@ func (s Spaces) Members(ctx context.Context, id SpaceID) ([]Member, error) {
 
 // Can reports whether the local member has a capability in a space, as far as is
 // known here. Every call that needs one checks it itself and returns ErrForbidden.
-// Errors: ErrNotFound, ErrInvalidID.
+// Errors: ErrNotFound, ErrInvalidID, ErrInvalidOption for another capability.
 func (s Spaces) Can(ctx context.Context, id SpaceID, capability Capability) (bool, error) {
+	if capability < CapRead || capability > CapManage {
+		return false, fmt.Errorf("capability %d: %w", capability, ErrInvalidOption)
+	}
 	space, err := s.Get(ctx, id)
 	return err == nil && space.Role.Has(capability), err
 }
@@ -181,7 +184,7 @@ type Rejection struct {
 	Documents   []DocumentID // that it changes
 	Reason      RejectionReason
 	By          PeerID // who took the right away; zero for RejectedMembership
-	Kept        bool   // because another member built upon it
+	Kept        bool   // because another member built upon it; of RejectedClientID the rest counts
 	VouchedBy   PeerID // who did, if it is kept
 }
 
@@ -217,9 +220,11 @@ func (s Spaces) Rejected(ctx context.Context, id SpaceID) ([]Rejection, error) {
 	return all, nil
 }
 
-// Adopt takes over the document updates of a void entry: the local member signs them,
-// and so they count, without its author getting any right back. Errors: ErrNotFound,
-// also for an entry that is not void, ErrForbidden for who is no owner, ErrInvalidID.
+// Adopt takes over the document updates of a void entry: the local member signs what of
+// them is not there, and so it counts, without its author getting any right back. The
+// entry itself stays void, and in Rejected; adopting it again changes nothing. Content
+// that lost its clocks to other content (RejectedClientID) cannot be adopted: its clocks
+// are taken. Errors: ErrNotFound, also for an entry that is not void, ErrForbidden for who is no owner, ErrInvalidID.
 func (s Spaces) Adopt(ctx context.Context, id SpaceID, entry EntryID) error {
 	hash, err := core.ParseHash(string(entry))
 	if err != nil {

@@ -96,6 +96,9 @@ func (w *work) settleMembers(a *authority) error {
 		for peer := range now.Changed(a.before) {
 			a.judge[peer] = true
 		}
+		if err := w.remakeContested(a.space); err != nil { // ranks may be others
+			return err
+		}
 		a.before = now
 	}
 	for peer, by := range a.judged {

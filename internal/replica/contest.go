@@ -127,13 +127,17 @@ func (w *work) claimsAnew(space *core.SpaceRecord, h *head, u *yjs.Update, rec *
 func (w *work) recount() error {
 	arrived := w.arrived
 	w.arrived = nil
+	resolvers := map[int64]*resolver{}
 	for _, x := range arrived {
 		contests, err := w.contestsOf(x.space)
 		if err != nil {
 			return err
 		}
+		if len(contests) > 0 && resolvers[x.space.Key] == nil {
+			resolvers[x.space.Key] = w.resolver(x.space) // all that arrived is there: each election is held once
+		}
 		for i := range contests {
-			if err := w.vote(x, &contests[i]); err != nil {
+			if err := w.vote(resolvers[x.space.Key], x, &contests[i]); err != nil {
 				return err
 			}
 		}
@@ -142,14 +146,13 @@ func (w *work) recount() error {
 }
 
 // vote counts anew if an entry is its author's first that knows of a claim.
-func (w *work) vote(x *arrivedEntry, c *contest) error {
+func (w *work) vote(r *resolver, x *arrivedEntry, c *contest) error {
 	if c.sights == nil { // nobody has to vote
 		return nil
 	}
 	if first := c.sights[x.peer]; first != nil && !x.before(first) {
 		return nil
 	}
-	r := w.resolver(x.space)
 	known, err := r.knownTo(&x.author, c.claims)
 	if err != nil || len(known) == 0 {
 		return err

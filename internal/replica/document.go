@@ -63,7 +63,7 @@ func (r *Replica) Upsert(ctx context.Context, space core.SpaceID, doc core.Docum
 		if err != nil {
 			return err
 		}
-		if opts.Epoch != nil && !bytes.Equal(*opts.Epoch, h.Epoch) {
+		if opts.Epoch != nil && !h.sameEpoch(*opts.Epoch) {
 			return core.ErrStaleDocument
 		}
 		if err := w.upsert(s, h, u, opts.Epoch != nil); err != nil {
@@ -73,6 +73,12 @@ func (r *Replica) Upsert(ctx context.Context, space core.SpaceID, doc core.Docum
 		return nil
 	})
 	return rev, err
+}
+
+// sameEpoch reports whether a writer knows what is void. Of a document that cannot be
+// seen nobody can know more than that it has none.
+func (h *head) sameEpoch(epoch []byte) bool {
+	return bytes.Equal(epoch, h.Epoch) || len(epoch) == 0 && (h.Hidden || h.UpdatedAtMs == 0)
 }
 
 // emptyUpdate is a Yjs update without content.
@@ -88,19 +94,21 @@ func (w *work) upsert(space *core.SpaceRecord, h *head, u *yjs.Update, fresh boo
 	if err != nil {
 		return err
 	}
-	early, err := w.keepEarly(h, u)
+	early, err := w.keepEarly(h, u, void)
 	if err != nil {
 		return err
 	}
-	u.SetDeletes(yjs.Without(u.Deleted(), yjs.ByClient(void.structs)))
 	wins, err := w.againstOthers(space, h, u)
 	if err != nil {
 		return err
 	}
 	var added []byte
 	if wins {
+		if err := w.newDeletes(h, u); err != nil {
+			return err
+		}
 		added = u.Encode()
-	} else if added, err = w.project(h, u); err != nil {
+	} else if added, err = w.projectOwn(h, u); err != nil {
 		return err
 	}
 	if !fresh && yjs.Intersects(u.Deleted(), void.deletes) {

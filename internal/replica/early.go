@@ -25,7 +25,7 @@ func readEarly(v core.View, h *head) (map[uint64][]yjs.Range, error) {
 
 // keepEarly takes deletions of content that is not here out of a local update, and adds
 // earlier ones of content that it brings. It reports whether there are new ones to wait.
-func (w *work) keepEarly(h *head, u *yjs.Update) (bool, error) {
+func (w *work) keepEarly(h *head, u *yjs.Update, void *voidContent) (bool, error) {
 	deletes := map[uint64][]yjs.Range{}
 	yjs.AddRanges(deletes, h.early)
 	yjs.AddRanges(deletes, u.Deleted())
@@ -34,7 +34,7 @@ func (w *work) keepEarly(h *head, u *yjs.Update) (bool, error) {
 	}
 	had := h.has(deletes)
 	yjs.AddRanges(had, u.Content())
-	early := yjs.Without(deletes, had)
+	early := yjs.Without(deletes, yjs.Without(had, yjs.ByClient(void.structs))) // what is void may count again
 	u.SetDeletes(yjs.Without(deletes, early))
 	fresh := len(yjs.Without(early, h.early)) > 0
 	if !fresh && len(yjs.Without(h.early, early)) == 0 {
@@ -96,7 +96,11 @@ func (w *work) ripen() error {
 		}
 		w.touch(h)
 		w.changed(events.DocumentChanged, space.ID, h.ID, "")
-		if err := w.addOp(space, h, u.Encode(), false); err != nil {
+		body := u.Encode()
+		if err := w.advanceDoc(h, u); err != nil { // the content may wait itself
+			return err
+		}
+		if err := w.addOp(space, h, body, false); err != nil {
 			return err
 		}
 	}

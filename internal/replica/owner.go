@@ -2,6 +2,7 @@ package replica
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/soma-sdk/soma/internal/core"
@@ -33,8 +34,9 @@ func (d *dispute) owner(client uint64) (core.PeerID, error) {
 func (d *dispute) claims(client uint64) ([]*author, error) {
 	var first []*author
 	var recs []core.EntryRecord
-	for _, v := range d.kept {
-		if v.rec.Key == 0 || !v.update.HasContentOf(client) || slices.Contains(first, v.author) {
+	for i := range d.kept {
+		v := &d.kept[i]
+		if v.rec.Key == 0 || !v.holds(client) || slices.Contains(first, v.author) {
 			continue
 		}
 		knows, err := d.past.knows(&v.rec, recs)
@@ -60,6 +62,22 @@ type election struct {
 // sees a clientID in use and claims it as of earlier has the votes of all against
 // them who saw it too.
 func (r *resolver) elect(claims []*author) (election, error) {
+	key := ""
+	for _, c := range claims {
+		key += fmt.Sprint(c.rec.Key, " ")
+	}
+	if e, known := r.elections[key]; known {
+		return e, nil
+	}
+	e, err := r.count(claims)
+	if err == nil {
+		r.elections[key] = e
+	}
+	return e, err
+}
+
+// count is one election.
+func (r *resolver) count(claims []*author) (election, error) {
 	e := election{claims: claims}
 	if len(claims) == 0 {
 		return e, nil

@@ -14,7 +14,7 @@ func (w *work) plain(space *core.SpaceRecord, h *head, u *yjs.Update, rec *core.
 		return false, nil
 	}
 	void, err := w.voidOf(space, h)
-	if err != nil || u.Touches(void.structs) {
+	if err != nil || void.concerns(h, u) {
 		return false, err
 	}
 	if counts, err := w.allDeletesCount(space, h, u, rec, void); err != nil || !counts {

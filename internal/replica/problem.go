@@ -39,7 +39,7 @@ func (p *problems) add(problem Problem) error {
 // consequences.
 func (p *problems) unreadable(err error, space core.SpaceID, lost bool) error {
 	switch {
-	case !errors.Is(err, core.ErrCorrupt):
+	case !errors.Is(err, core.ErrCorrupt) && !isNotFound(err):
 		return err
 	case len(*p) > 0:
 		return nil

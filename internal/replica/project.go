@@ -10,14 +10,8 @@ import (
 // nothing. Its cost is that of the update: it does not read the content, except to
 // compare with a full state.
 func (w *work) project(h *head, u *yjs.Update) ([]byte, error) {
-	own := u.OwnDeletes()
 	u.Trim(h.end)
 	u.SubtractRanges(h.waiting.held)
-	if own != nil && !u.HasContent() {
-		if err := w.forgetImplied(h, u, own); err != nil {
-			return nil, err
-		}
-	}
 	if err := w.newDeletes(h, u); err != nil {
 		return nil, err
 	}
@@ -26,6 +20,20 @@ func (w *work) project(h *head, u *yjs.Update) ([]byte, error) {
 	}
 	fresh := u.Encode()
 	return fresh, w.advanceDoc(h, u)
+}
+
+// projectOwn is project for what an editor of this machine sends, which may be all that
+// it has.
+func (w *work) projectOwn(h *head, u *yjs.Update) ([]byte, error) {
+	own := u.OwnDeletes()
+	u.Trim(h.end)
+	u.SubtractRanges(h.waiting.held)
+	if own != nil && !u.HasContent() {
+		if err := w.forgetImplied(h, u, own); err != nil {
+			return nil, err
+		}
+	}
+	return w.project(h, u)
 }
 
 // forgetImplied leaves out of a full state, of which all content is had, deletions

@@ -10,7 +10,8 @@ import (
 	"github.com/soma-sdk/soma/internal/log"
 )
 
-// write makes an author's next content entry, with deps in its past.
+// write makes an author's next content entry, with deps in its past. All of it is about
+// one document.
 func (c *court) write(a *author, deps []*log.Entry, updates ...[]byte) *log.Entry {
 	h := a.header(deps...)
 	if h.Seq == 1 {

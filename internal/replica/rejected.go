@@ -83,6 +83,7 @@ func rejectionsOfLost(v core.View, space int64, lost []core.LostRecord) ([]Rejec
 		last := &all[len(all)-1]
 		if !slices.Contains(last.Documents, doc.ID) {
 			last.Documents = append(last.Documents, doc.ID)
+			slices.Sort(last.Documents)
 		}
 	}
 	return all, nil
@@ -168,11 +169,11 @@ func (r *Replica) Adopt(ctx context.Context, id core.SpaceID, hash core.Hash) er
 		if err != nil {
 			return fmt.Errorf("entry %s: %w: %w", hash, core.ErrCorrupt, err)
 		}
-		return w.adopt(space, e)
+		return w.adopt(space, &rec, e)
 	})
 }
 
-func (w *work) adopt(space *core.SpaceRecord, e *log.Entry) error {
+func (w *work) adopt(space *core.SpaceRecord, rec *core.EntryRecord, e *log.Entry) error {
 	p := packer{w: w, space: space}
 	heads := map[core.DocumentID]*head{}
 	for _, op := range e.Ops {
@@ -184,8 +185,15 @@ func (w *work) adopt(space *core.SpaceRecord, e *log.Entry) error {
 		if err != nil {
 			return err
 		}
+		update, err := w.adoptable(space, h, rec, u.Update)
+		if err != nil {
+			return damaged("void content", h, err)
+		}
+		if update.Empty() {
+			continue
+		}
 		heads[u.Doc] = h
-		parts, err := yjs.Split(u.Update, maxPartBytes)
+		parts, err := yjs.Split(update.Encode(), maxPartBytes)
 		if err != nil {
 			return damaged("void content", h, err)
 		}
@@ -204,4 +212,53 @@ func (w *work) adopt(space *core.SpaceRecord, e *log.Entry) error {
 		}
 	}
 	return nil
+}
+
+// adoptable returns what of a void update is not there, with the deletions of what its
+// author knew: who adopts it knows more, and did not mean to delete that.
+func (w *work) adoptable(space *core.SpaceRecord, h *head, rec *core.EntryRecord, update []byte) (*yjs.Update, error) {
+	u, err := yjs.ParseUpdate(update)
+	if err != nil {
+		return nil, err
+	}
+	d := &dispute{resolver: w.resolver(space), owners: map[uint64]core.PeerID{}}
+	if err := d.read(h.Key, nil); err != nil {
+		return nil, err
+	}
+	standings, err := yjs.Settle(updatesOf(d.kept), d.prevails)
+	if err != nil {
+		return nil, err
+	}
+	before := slices.IndexFunc(d.kept, func(v version) bool { return v.rec.Key == 0 || v.rec.Pos >= rec.Pos })
+	if before < 0 {
+		before = len(d.kept)
+	}
+	there, known := map[uint64][]yjs.Range{}, u.Content()
+	for i, s := range standings {
+		yjs.AddRanges(there, s.Held)
+		if i < before {
+			yjs.AddRanges(known, s.Held)
+		}
+	}
+	beyond, err := d.reachless(rec, before, before, u.Deleted(), standings, known)
+	if err != nil {
+		return nil, err
+	}
+	deletes := yjs.Without(u.Deleted(), beyond)
+	for client, ranges := range deletes {
+		for _, r := range ranges {
+			had, err := w.DeletedRanges(h.Key, client, r.Clock, r.Clock+r.Len)
+			if err != nil {
+				return nil, err
+			}
+			gone := map[uint64][]yjs.Range{}
+			for _, g := range had {
+				gone[client] = append(gone[client], yjs.Range{Clock: g.Clock, Len: g.Len})
+			}
+			deletes[client] = yjs.Without(map[uint64][]yjs.Range{client: deletes[client]}, gone)[client]
+		}
+	}
+	u.SubtractRanges(there)
+	u.SetDeletes(deletes)
+	return u, nil
 }

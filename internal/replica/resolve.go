@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 
@@ -32,11 +33,13 @@ type resolver struct {
 	space int64
 	self  core.PeerID
 	rank  func(p, q core.PeerID) (int, error)
+
+	elections map[string]election // by the keys of the claims: many clientIDs may have the same
 }
 
 func (w *work) resolver(space *core.SpaceRecord) *resolver {
 	return &resolver{
-		view: w.Tx, past: w.pastOf(space), space: space.Key, self: w.r.self.peer,
+		view: w.Tx, past: w.pastOf(space), space: space.Key, self: w.r.self.peer, elections: map[string]election{},
 		rank: func(p, q core.PeerID) (int, error) {
 			a, err := w.authority(space)
 			if err != nil {
@@ -52,6 +55,17 @@ type version struct {
 	*author
 	bytes  []byte
 	update *yjs.Update
+	of     map[uint64]bool // whose content it holds
+}
+
+func (v *version) holds(client uint64) bool {
+	if v.of == nil {
+		v.of = map[uint64]bool{}
+		for client := range v.update.Content() {
+			v.of[client] = true
+		}
+	}
+	return v.of[client]
 }
 
 // author is where an update comes from: an entry, or this replica's tail.
@@ -155,6 +169,7 @@ func (d *dispute) settle(doc int64, draft bool) (resolution, error) {
 	if err != nil {
 		return out, err
 	}
+	losers := map[int64]map[uint64][]yjs.Range{}
 	kept := make([][]byte, len(d.kept))
 	for i, v := range d.kept {
 		kept[i] = v.bytes
@@ -170,15 +185,14 @@ func (d *dispute) settle(doc int64, draft bool) (resolution, error) {
 			out.loses = draft && i == len(d.kept)-1 && len(lost) > 0
 			continue
 		}
-		for client, ranges := range lost {
-			for _, r := range ranges {
-				out.lost = append(out.lost, core.LostRecord{
-					Doc: doc, Entry: v.rec.Key, Client: client, Range: core.ClockRange{Clock: r.Clock, Len: r.Len},
-				})
+		if len(lost) > 0 {
+			if losers[v.rec.Key] == nil { // several updates may be of one entry
+				losers[v.rec.Key] = map[uint64][]yjs.Range{}
 			}
+			yjs.AddRanges(losers[v.rec.Key], lost)
 		}
 	}
-	slices.SortFunc(out.lost, compareLost)
+	out.lost = lostRecords(doc, losers)
 	void, err := d.voidUpdates()
 	if err != nil {
 		return out, err
@@ -228,8 +242,17 @@ func (d *dispute) voidUpdates() ([][]byte, error) {
 	return void, nil
 }
 
-func compareLost(a, b core.LostRecord) int {
-	return cmp.Or(cmp.Compare(a.Entry, b.Entry), cmp.Compare(a.Client, b.Client), cmp.Compare(a.Range.Clock, b.Range.Clock))
+// lostRecords returns the rows for what entries lost, in order.
+func lostRecords(doc int64, losers map[int64]map[uint64][]yjs.Range) []core.LostRecord {
+	var lost []core.LostRecord
+	for _, entry := range slices.Sorted(maps.Keys(losers)) {
+		for _, l := range yjs.InOrder(losers[entry]) {
+			lost = append(lost, core.LostRecord{
+				Doc: doc, Entry: entry, Client: l.Client, Range: core.ClockRange{Clock: l.Range.Clock, Len: l.Range.Len},
+			})
+		}
+	}
+	return lost
 }
 
 // prevails decides between two updates that hold different content at the same
@@ -267,7 +290,7 @@ func (d *dispute) countedDeletes(standings []yjs.Standing) ([]map[uint64][]yjs.R
 			yjs.AddRanges(deletes, d.kept[end].update.Deleted())
 		}
 		if len(deletes) > 0 {
-			void, err := d.reachless(i, end, deletes, standings, all)
+			void, err := d.reachless(&d.kept[i].rec, i, end, deletes, standings, all)
 			if err != nil {
 				return nil, err
 			}
@@ -280,11 +303,10 @@ func (d *dispute) countedDeletes(standings []yjs.Standing) ([]map[uint64][]yjs.R
 	return counted, nil
 }
 
-// reachless returns which deletions of the updates i to end, which are of one entry, do
-// not count: those of content that nobody has made, or that its author did not know.
-func (d *dispute) reachless(i, end int, deletes map[uint64][]yjs.Range, standings []yjs.Standing, all map[uint64][]yjs.Range) (map[uint64][]yjs.Range, error) {
+// reachless returns which deletions of an entry, whose updates are those from i to end,
+// do not count: those of content that nobody has made, or that its author did not know.
+func (d *dispute) reachless(by *core.EntryRecord, i, end int, deletes map[uint64][]yjs.Range, standings []yjs.Standing, all map[uint64][]yjs.Range) (map[uint64][]yjs.Range, error) {
 	void := yjs.Without(deletes, all)
-	by := &d.kept[i].rec
 	if by.Key == 0 || seesAll(by) {
 		return void, nil
 	}

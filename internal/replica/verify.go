@@ -40,7 +40,7 @@ func (r *Replica) verify(ctx context.Context, found *problems) error {
 			return found.add(Problem{Table: d.Table, Detail: d.Detail, Lost: d.Lost})
 		})
 		if err != nil {
-			return err
+			return found.unreadable(err, "", true)
 		}
 		rows := rowCheck{problems: found, v: v, writers: map[int64]core.WriterID{}, unsound: map[core.SpaceID]bool{}}
 		if err := rows.run(ctx, r.self.peer); err != nil {

@@ -31,10 +31,16 @@ func (w *work) voidOf(space *core.SpaceRecord, h *head) (*voidContent, error) {
 	return h.void, nil
 }
 
+// concerns reports whether an update, or what waits and may be freed by it, has to do
+// with void content.
+func (v *voidContent) concerns(h *head, u *yjs.Update) bool {
+	return len(v.structs) > 0 && (len(h.waiting.parts) > 0 || u.Touches(v.structs))
+}
+
 // addVoid adds an update of a void entry to what is void of a document, if that is all
 // that has to be done: nothing kept follows, or waits for, its content.
 func (w *work) addVoid(space *core.SpaceRecord, h *head, u *yjs.Update) (bool, error) {
-	if w.remakes[headKey{space.Key, h.ID}] != nil || h.UpdatedAtMs == 0 {
+	if w.remakes[headKey{space.Key, h.ID}] != nil || h.UpdatedAtMs == 0 || len(h.waiting.parts) > 0 {
 		return false, nil
 	}
 	void, err := w.voidOf(space, h)
@@ -46,7 +52,7 @@ func (w *work) addVoid(space *core.SpaceRecord, h *head, u *yjs.Update) (bool, e
 		return false, nil
 	}
 	for client, ranges := range content {
-		if ranges[0].Clock < h.end(client) || h.waiting.concerns(client) {
+		if ranges[0].Clock < h.end(client) {
 			return false, nil
 		}
 	}
@@ -114,7 +120,7 @@ func (w *work) tellVoided() error {
 // the update builds upon void content, of which the state may hold no trace: then that
 // has to get its places.
 func (w *work) againstVoid(h *head, u *yjs.Update, void *voidContent) (touches bool, err error) {
-	touches = u.Touches(void.structs)
+	touches = void.concerns(h, u)
 	if !u.Overlaps(void.structs) {
 		return touches, nil
 	}

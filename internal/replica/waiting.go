@@ -52,12 +52,6 @@ func (w *waiting) note(u *yjs.Update, missing map[uint64]uint64) {
 	}
 }
 
-// concerns reports whether content of a client waits, or is waited for.
-func (w *waiting) concerns(client uint64) bool {
-	_, missing := w.missing[client]
-	return missing || len(w.held[client]) > 0
-}
-
 // freed reports whether something that was waited for is there.
 func (w *waiting) freed(h *head) bool {
 	for client, clock := range w.missing {

@@ -1,7 +1,6 @@
 package yjs
 
 import (
-	"bytes"
 	"cmp"
 	"slices"
 	"sort"
@@ -263,48 +262,16 @@ func (u *Update) Overlaps(ranges []ClientRange) bool {
 // updates there. Deleted content and GC are not other content: an editor may have
 // dropped what it deleted.
 func (u *Update) Clashes(ranges []ClientRange, void [][]byte) (bool, error) {
-	v, err := unionOf(void)
+	v, err := UnionOf(void...)
 	if err != nil {
 		return false, err
 	}
-	own, err := parseOwned(u.Encode()) // the update itself must stay whole
-	if err != nil {
-		return false, err
+	there := &Update{deletes: &deleteSet{}}
+	for client, in := range ByClient(ranges) {
+		there.sections = append(there.sections, v.only(client, in).sections...)
 	}
-	in := map[uint64][]Range{}
-	for _, r := range ranges {
-		in[r.Client] = addRange(in[r.Client], r.Range)
-	}
-	for client, ranges := range in {
-		held := own.solid(client, ranges)
-		if len(held) == 0 {
-			continue
-		}
-		a, b := own.only(client, held), v.only(client, held)
-		a.Coalesce()
-		b.Coalesce()
-		if !bytes.Equal(a.Encode(), b.Encode()) {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// solid returns the ranges in which the update has content of a client that is neither
-// deleted nor GC.
-func (u *Update) solid(client uint64, in []Range) []Range {
-	var held []Range
-	for _, s := range u.sections {
-		if s.client != client {
-			continue
-		}
-		for _, it := range s.structs {
-			if it.content != nil && it.content.ref() != refDeleted {
-				held = addRange(held, Range{it.id.Clock, it.length})
-			}
-		}
-	}
-	return intersect(held, in)
+	content, _ := u.Rivals(there)
+	return content, nil
 }
 
 // only returns an update with the content of a client in the ranges, cut out of this

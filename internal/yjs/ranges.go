@@ -85,11 +85,18 @@ func subtractRanges(ranges, others []Range) []Range {
 	return left
 }
 
+// fewRanges are added one by one, without going through those that are there.
+const fewRanges = 16
+
 // AddRanges adds ranges by client to others.
 func AddRanges(to, ranges map[uint64][]Range) {
 	for client, list := range ranges {
 		if to[client] == nil {
 			to[client] = slices.Clone(list)
+			continue
+		}
+		if len(list) > fewRanges {
+			to[client] = mergeRanges(slices.Concat(to[client], list))
 			continue
 		}
 		for _, r := range list {

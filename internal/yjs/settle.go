@@ -88,8 +88,12 @@ func (s *settling) settle(client uint64, pieces []piece) error {
 // those that are like it.
 func (s *settling) decide(client uint64, r Range, rivals []piece) error {
 	best := rivals[0]
+	differs := slices.ContainsFunc(rivals, func(p piece) bool { return !p.item.sameIn(rivals[0].item, r) })
 	for _, p := range rivals[1:] {
-		better, err := s.better(client, r, p, best)
+		if !differs { // as where two import the same: nothing to decide
+			break
+		}
+		better, err := s.better(client, p, best)
 		if err != nil {
 			return err
 		}
@@ -107,11 +111,11 @@ func (s *settling) decide(client uint64, r Range, rivals []piece) error {
 	return nil
 }
 
-func (s *settling) better(client uint64, r Range, a, b piece) (bool, error) {
+func (s *settling) better(client uint64, a, b piece) (bool, error) {
 	if c := cmp.Compare(a.item.rank(), b.item.rank()); c != 0 {
 		return c < 0, nil
 	}
-	if a.update == b.update || a.item.sameIn(b.item, r) {
+	if a.update == b.update {
 		return false, nil
 	}
 	return s.before(client, a.update, b.update)

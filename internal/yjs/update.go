@@ -482,11 +482,9 @@ func (u *Update) subtract(ranges func(client uint64) []Range) {
 // and merged.
 func (u *Update) AddContentTo(all map[uint64][]Range) {
 	for _, s := range u.sections {
-		ranges := all[s.client]
-		for _, r := range u.ranges(s.client) {
-			ranges = addRange(ranges, r)
+		if ranges := u.ranges(s.client); len(ranges) > 0 { // else it holds a gap alone
+			AddRanges(all, map[uint64][]Range{s.client: ranges})
 		}
-		all[s.client] = ranges
 	}
 }
 

@@ -2,7 +2,7 @@ package replica
 
 import (
 	"cmp"
-	"fmt"
+	"encoding/binary"
 	"slices"
 
 	"github.com/soma-sdk/soma/internal/core"
@@ -62,10 +62,11 @@ type election struct {
 // sees a clientID in use and claims it as of earlier has the votes of all against
 // them who saw it too.
 func (r *resolver) elect(claims []*author) (election, error) {
-	key := ""
+	var keys []byte
 	for _, c := range claims {
-		key += fmt.Sprint(c.rec.Key, " ")
+		keys = binary.AppendVarint(keys, c.rec.Key)
 	}
+	key := string(keys)
 	if e, known := r.elections[key]; known {
 		return e, nil
 	}

@@ -13,8 +13,8 @@ import (
 
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/log"
-	"github.com/soma-sdk/soma/internal/somatest"
 	"github.com/soma-sdk/soma/internal/replica"
+	"github.com/soma-sdk/soma/internal/somatest"
 	"github.com/soma-sdk/soma/internal/yjs"
 )
 

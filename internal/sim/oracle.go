@@ -145,10 +145,9 @@ func placed(kept slip, writes []plain.Write) (*paper, error) {
 			}
 		}
 	}
-	for id, v := range void {
+	for id := range void {
 		if id.Clock < ends[id.Client] {
-			v.state = collected
-			kept.units = append(kept.units, v)
+			kept.units = append(kept.units, unit{id: id, state: collected}) // it waits for nothing
 		}
 	}
 	return newPaper(kept), nil

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"bytes"
-	"context"
 	"crypto/ed25519"
 	"fmt"
 	"math/rand/v2"
@@ -376,53 +375,6 @@ func (w *world) collude(r *rand.Rand) error {
 		}
 	}
 	return w.post(r)
-}
-
-// frame is the counter-example of decision 0006: who is removed brings in an accomplice
-// who aims at an owner, so that what a newcomer of that owner does has no standing for a
-// while. It must get it back.
-func (w *world) frame(r *rand.Rand) error {
-	if len(w.villains) == 0 || len(w.villains) > 6 {
-		return nil
-	}
-	eve := pick(r, w.villains)
-	ann, cid := pick(r, w.sites), pick(r, w.sites)
-	mal, dan := w.addVillain(), w.addVillain()
-	act := func(by *villain, auth core.Hash, body log.Body) (core.Hash, error) {
-		d, err := w.draft(r, by, core.ChainMembership, past{auth: []core.Hash{auth}})
-		if err != nil {
-			return auth, err
-		}
-		d.op(r, body)
-		e, err := w.sign(by, d)
-		if err != nil || e == nil || w.ledger.entries[e.Hash] == nil {
-			return auth, err
-		}
-		return e.Hash, nil
-	}
-	bring := func(peer core.PeerID) log.Body {
-		return log.MemberAdd{Peer: peer, Role: log.RoleOwner, Kind: log.KindDevice}
-	}
-	known := w.ledger.chains[core.ChainMembership]
-	before := known[min(len(known)-1, len(w.peers())-3)].Hash // when all were added
-	if err := ann.try(func(ctx context.Context) error { return ann.remove(ctx, eve.peer, false) }); err != nil {
-		return err
-	}
-	added, err := act(eve, before, bring(mal.peer))
-	if err != nil {
-		return err
-	}
-	if _, err := act(mal, added, log.MemberRemove{Peer: cid.peer}); err != nil {
-		return err
-	}
-	if err := cid.try(func(ctx context.Context) error {
-		return cid.AddMember(ctx, w.space, dan.peer, log.RoleOwner, log.KindDevice)
-	}); err != nil {
-		return err
-	}
-	newest := w.ledger.chains[core.ChainMembership]
-	_, err = act(dan, newest[len(newest)-1].Hash, log.MemberRemove{Peer: pick(r, w.sites).peer})
-	return err
 }
 
 // flood signs many entries.

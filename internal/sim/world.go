@@ -28,6 +28,7 @@ type world struct {
 	space    core.SpaceID
 	sites    []*site
 	villains []*villain
+	starters int // acts by which the members of the start are there
 	ledger   *ledger
 	island   map[*site]int // what cannot reach each other; all the same without a partition
 	backups  []backup
@@ -95,6 +96,7 @@ func (w *world) begin(r *rand.Rand) error {
 	if err := founder.collect(); err != nil {
 		return err
 	}
+	w.starters = len(w.ledger.chains[core.ChainMembership])
 	for _, s := range w.sites[1:] {
 		if err := s.open(); err != nil {
 			return err

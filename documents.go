@@ -69,7 +69,8 @@ func WithSource(source EventSource) WriteOption {
 }
 
 // WithEpoch says which Epoch of the document the writer has seen, in a Document or a
-// Revision. If the document was rebuilt since, the write is ErrStaleDocument.
+// Revision. If the document was rebuilt since, the write is ErrStaleDocument. An empty one
+// also fits a document that cannot be seen.
 func WithEpoch(epoch []byte) WriteOption {
 	epoch = append([]byte{}, epoch...)
 	return func(o *writeOptions) { o.epoch = &epoch }
@@ -102,8 +103,10 @@ func writeOptionsOf(opts []WriteOption) (writeOptions, error) {
 //
 // Errors: ErrInvalidUpdate, ErrTooLarge (MaxUpdateBytes, or one value that does not
 // fit into an entry), ErrNotFound for an unknown space, ErrForbidden for who may not
-// write, ErrStaleDocument for another epoch than that of WithEpoch, and for content at
-// clocks of its client that void content has, ErrInvalidID, ErrInvalidOption.
+// write, ErrStaleDocument for another epoch than that of WithEpoch, for other content
+// than void content at the same clocks, and, without WithEpoch, for deletions that only
+// void entries made; ErrClientIDTaken for other content than there is at the same clocks,
+// ErrInvalidID, ErrInvalidOption. What is void already, or there, is not stored again.
 func (d Documents) Upsert(ctx context.Context, space SpaceID, id DocumentID, update []byte, opts ...WriteOption) (Revision, error) {
 	o, err := d.beginWrite(space, id, opts)
 	if err != nil {

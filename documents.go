@@ -35,7 +35,7 @@ type Document struct {
 	CreatedAtMs int64  // this machine's clock
 	UpdatedAtMs int64  // this machine's clock, strictly rising per document
 	CreatedBy   PeerID // author of the first update that arrived here
-	Pending     bool   // updates arrived that wait for earlier ones; they are in Update
+	Pending     bool   // updates wait here for earlier ones, in Update; or deletions for content, not in it
 }
 
 // DocumentInfo is a row of Documents.List.

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -39,7 +40,7 @@ func (p *problems) add(problem Problem) error {
 // consequences.
 func (p *problems) unreadable(err error, space core.SpaceID, lost bool) error {
 	switch {
-	case !errors.Is(err, core.ErrCorrupt) && !isNotFound(err):
+	case err == nil, errors.Is(err, errEnough), errors.Is(err, core.ErrClosed), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case len(*p) > 0:
 		return nil

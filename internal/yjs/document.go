@@ -23,6 +23,7 @@ type Options struct {
 type Doc struct {
 	opts       Options
 	bySet      bool // the state follows from the set of updates, see load
+	cutKeyed   bool // a run of values under one key was cut, see Compact
 	clients    map[uint64]*structs
 	lastClient *structs // the one used last
 	roots      []*Type  // in order of first mention
@@ -463,5 +464,12 @@ func Compact(updates ...[]byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.Canonical()
+	state, err := d.Canonical()
+	if err != nil || !d.cutKeyed {
+		return state, err
+	}
+	// Under a key each value replaces the one before: of a run that was cut, as no editor
+	// writes one, the parts do when they are read again, and the state must not depend on
+	// how often that happens.
+	return Compact(state)
 }

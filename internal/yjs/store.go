@@ -111,6 +111,7 @@ func (d *Doc) cleanEnd(id ID) *item {
 // the structs.
 func (d *Doc) split(left *item, offset uint64) *item {
 	right := left.cut(offset, true)
+	d.cutKeyed = d.cutKeyed || left.parentSub != nil
 	right.left, right.right = left, left.right
 	left.right = right
 	if right.right != nil {

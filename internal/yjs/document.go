@@ -450,6 +450,25 @@ func load(opts Options, updates [][]byte) (*Doc, error) {
 // content dropped, the same bytes for any order and repetition of the inputs.
 // What waits for content that is not had stays in it.
 func Compact(updates ...[]byte) ([]byte, error) {
+	state, cut, err := compact(updates)
+	// Under a key each value replaces the one before: of a run that was cut, as no editor
+	// writes one, the parts do when they are read again, and the state must not depend on
+	// how often that happens.
+	for again := 0; err == nil && cut && again < maxCompactions; again++ {
+		var next []byte
+		if next, cut, err = compact([][]byte{state}); bytes.Equal(next, state) {
+			break
+		}
+		state = next
+	}
+	return state, err
+}
+
+// maxCompactions bounds how often Compact looks whether a state is stable.
+const maxCompactions = 8
+
+// compact also reports whether a run of values under one key was cut.
+func compact(updates [][]byte) (state []byte, cut bool, err error) {
 	size := 0
 	for _, update := range updates {
 		size += len(update)
@@ -462,14 +481,8 @@ func Compact(updates ...[]byte) ([]byte, error) {
 	}
 	d, err := load(Options{}, owned)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	state, err := d.Canonical()
-	if err != nil || !d.cutKeyed {
-		return state, err
-	}
-	// Under a key each value replaces the one before: of a run that was cut, as no editor
-	// writes one, the parts do when they are read again, and the state must not depend on
-	// how often that happens.
-	return Compact(state)
+	state, err = d.Canonical()
+	return state, d.cutKeyed, err
 }

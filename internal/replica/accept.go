@@ -269,6 +269,7 @@ func (w *work) shelveUpdate(space *core.SpaceRecord, e *log.Entry, op log.DocUpd
 	if err != nil {
 		return err
 	}
+	h.writers = writersMany
 	added, err := w.addVoid(space, h, u)
 	if err != nil {
 		return err

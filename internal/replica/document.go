@@ -137,12 +137,15 @@ func (w *work) upsert(space *core.SpaceRecord, h *head, u *yjs.Update, fresh boo
 // lose its clocks to other content that is there. wins says that it takes them: its
 // author owns the clientID, under which somebody else wrote.
 func (w *work) againstOthers(space *core.SpaceRecord, h *head, u *yjs.Update) (wins bool, err error) {
-	state, err := w.overlapped(h, u)
-	if err != nil || state == nil {
-		return false, err
+	if !h.overlaps(u) {
+		return false, nil
 	}
-	if others, err := w.DocHasOthers(h.Key, w.r.self.writerKey); err != nil || !others {
+	if others, err := w.hasOthers(h); err != nil || !others {
 		return false, err // an editor sends what it sent before
+	}
+	state, err := w.heldBy(h)
+	if err != nil {
+		return false, err
 	}
 	if rivals, _ := u.Rivals(state); !rivals {
 		return false, nil
@@ -195,6 +198,7 @@ func (w *work) applyUpdate(space *core.SpaceRecord, e *log.Entry, op log.DocUpda
 		return err
 	}
 	w.mayRipen(space, h)
+	h.writers = writersMany
 	if !plain {
 		w.remakeLater(space, h, true)
 		return w.addSealed(h, rec.Key, op)

@@ -16,8 +16,9 @@ type head struct {
 	early   map[uint64][]yjs.Range // deletions made here of content that is not
 	void    *voidContent           // nil until it is asked for
 	unseen  *unseen                // nil until it is asked for
-	vector  []byte                 // encoded state vector, nil when clients changed since
-	wroteMs int64                  // when the last op came, 0 if that was before the head was read
+	writers writers
+	vector  []byte // encoded state vector, nil when clients changed since
+	wroteMs int64  // when the last op came, 0 if that was before the head was read
 }
 
 // end is the first clock of a client that the document does not have.

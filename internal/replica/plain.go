@@ -23,9 +23,12 @@ func (w *work) plain(space *core.SpaceRecord, h *head, u *yjs.Update, rec *core.
 	if claims, err := w.claimsAnew(space, h, u, rec); err != nil || claims {
 		return false, err
 	}
-	state, err := w.overlapped(h, u)
-	if err != nil || state == nil {
-		return err == nil, err
+	if !h.overlaps(u) {
+		return true, nil
+	}
+	state, err := w.heldBy(h)
+	if err != nil {
+		return false, err
 	}
 	_, differs := u.Rivals(state)
 	return !differs, nil
@@ -115,13 +118,39 @@ func (w *work) opsUnseen(space *core.SpaceRecord, h *head, rec *core.EntryRecord
 	return left, nil
 }
 
-// overlapped returns the state of a document that has content at clocks of an update,
-// nil if it has none.
-func (w *work) overlapped(h *head, u *yjs.Update) (*yjs.Update, error) {
+// overlaps reports whether a document has content at clocks of an update.
+func (h *head) overlaps(u *yjs.Update) bool {
 	content := u.Content()
-	if !yjs.Intersects(content, h.has(content)) {
-		return nil, nil
+	return yjs.Intersects(content, h.has(content))
+}
+
+// writers says who wrote to a document.
+type writers uint8
+
+const (
+	writersUnknown writers = iota
+	writersSelf            // this incarnation alone
+	writersMany
+)
+
+// hasOthers reports whether others wrote to a document, or this directory under an
+// earlier incarnation.
+func (w *work) hasOthers(h *head) (bool, error) {
+	if h.writers == writersUnknown {
+		others, err := w.DocHasOthers(h.Key, w.r.self.writerKey)
+		if err != nil {
+			return false, err
+		}
+		h.writers = writersSelf
+		if others {
+			h.writers = writersMany
+		}
 	}
+	return h.writers == writersMany, nil
+}
+
+// heldBy returns all that a document holds.
+func (w *work) heldBy(h *head) (*yjs.Update, error) {
 	s := &stored{DocRecord: h.DocRecord}
 	if err := s.read(w.Tx); err != nil {
 		return nil, err

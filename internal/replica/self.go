@@ -161,6 +161,9 @@ func (w *work) mint() error {
 		return err
 	}
 	s.writer = log.WriterIDOf(s.peer, s.incarnation)
+	for _, h := range w.r.heads.heads { // what was written before is another's
+		h.writers = writersUnknown
+	}
 	s.writerKey, err = w.EnsureWriter(core.WriterRecord{ID: s.writer, Peer: s.peer, Incarnation: s.incarnation})
 	w.marks(0)
 	return err

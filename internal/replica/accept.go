@@ -73,6 +73,15 @@ func inspect(raw core.Entry) arrival {
 	return a
 }
 
+// inspectStored is inspectAll for rows.
+func inspectStored(page []core.EntryRecord) []arrival {
+	entries := make([]core.Entry, len(page))
+	for i := range page {
+		entries[i] = page[i].Entry
+	}
+	return inspectAll(entries)
+}
+
 func inspectAll(entries []core.Entry) []arrival {
 	arrivals := make([]arrival, len(entries))
 	var g errgroup.Group

@@ -14,7 +14,8 @@ type contest struct {
 	election
 }
 
-// arrival of content may change who owns contested clientIDs: its author has a vote.
+// arrivedEntry is content that came in this job. It may change who owns contested
+// clientIDs: its author has a vote.
 type arrivedEntry struct {
 	space *core.SpaceRecord
 	author

@@ -84,11 +84,7 @@ func (l *logWalk) run(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		raws := make([]core.Entry, len(page))
-		for i := range page {
-			raws[i] = page[i].Entry
-		}
-		for i, a := range inspectAll(raws) {
+		for i, a := range inspectStored(page) {
 			after = page[i].Key
 			if err := l.visit(&page[i], &a); err != nil {
 				return err

@@ -84,11 +84,7 @@ func (r *resolver) count(claims []*author) (election, error) {
 		return e, nil
 	}
 	e.owner = claims[0].peer
-	contested := false
-	for _, c := range claims {
-		contested = contested || c.peer != e.owner
-	}
-	if !contested {
+	if _, alone := onlyAuthor(claims); alone {
 		return e, nil
 	}
 	if err := r.look(&e); err != nil {

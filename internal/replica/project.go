@@ -6,12 +6,34 @@ import (
 )
 
 // project brings a document's clients, deletions and pending content up to date
-// with an update, and returns what the update added, nil for
-// nothing. Its cost is that of the update: it does not read the content, except to
-// compare with a full state.
+// with an update, and returns what the update added, nil for nothing. Its cost is that of
+// the update: it does not read the content.
 func (w *work) project(h *head, u *yjs.Update) ([]byte, error) {
+	h.trim(u)
+	return w.projectFresh(h, u)
+}
+
+// projectOwn is project for what an editor of this machine sends, which may be all that
+// it has: then the content is read, to compare.
+func (w *work) projectOwn(h *head, u *yjs.Update) ([]byte, error) {
+	own := u.OwnDeletes()
+	h.trim(u)
+	if own != nil && !u.HasContent() {
+		if err := w.forgetImplied(h, u, own); err != nil {
+			return nil, err
+		}
+	}
+	return w.projectFresh(h, u)
+}
+
+// trim cuts off the content of an update that the document has.
+func (h *head) trim(u *yjs.Update) {
 	u.Trim(h.end)
 	u.SubtractRanges(h.waiting.held)
+}
+
+// projectFresh is project for an update of whose content nothing is had.
+func (w *work) projectFresh(h *head, u *yjs.Update) ([]byte, error) {
 	if err := w.newDeletes(h, u); err != nil {
 		return nil, err
 	}
@@ -20,20 +42,6 @@ func (w *work) project(h *head, u *yjs.Update) ([]byte, error) {
 	}
 	fresh := u.Encode()
 	return fresh, w.advanceDoc(h, u)
-}
-
-// projectOwn is project for what an editor of this machine sends, which may be all that
-// it has.
-func (w *work) projectOwn(h *head, u *yjs.Update) ([]byte, error) {
-	own := u.OwnDeletes()
-	u.Trim(h.end)
-	u.SubtractRanges(h.waiting.held)
-	if own != nil && !u.HasContent() {
-		if err := w.forgetImplied(h, u, own); err != nil {
-			return nil, err
-		}
-	}
-	return w.project(h, u)
 }
 
 // forgetImplied leaves out of a full state, of which all content is had, deletions

@@ -309,11 +309,7 @@ func (d *rederiving) replay() error {
 			d.arrived = nil // whose votes count is for content to find out
 			return nil
 		}
-		raws := make([]core.Entry, len(page))
-		for i := range page {
-			raws[i] = page[i].Entry
-		}
-		for i, a := range inspectAll(raws) {
+		for i, a := range inspectStored(page) {
 			after = page[i].Key
 			if err := d.replayOne(after, &a); err != nil {
 				return fmt.Errorf("entry %s: %w", page[i].Hash, err)

@@ -68,6 +68,19 @@ func (v *version) holds(client uint64) bool {
 	return v.of[client]
 }
 
+// without returns the update without content that is lost, and with other deletions if
+// they are not nil.
+func (v *version) without(lost, deletes map[uint64][]yjs.Range) []byte {
+	if len(lost) == 0 && deletes == nil {
+		return v.bytes
+	}
+	v.update.SubtractRanges(lost)
+	if deletes != nil {
+		v.update.SetDeletes(deletes)
+	}
+	return v.update.Encode()
+}
+
 // author is where an update comes from: an entry, or this replica's tail.
 type author struct {
 	rec     core.EntryRecord // Key 0 for the tail
@@ -172,15 +185,8 @@ func (d *dispute) settle(doc int64, draft bool) (resolution, error) {
 	losers := map[int64]map[uint64][]yjs.Range{}
 	kept := make([][]byte, len(d.kept))
 	for i, v := range d.kept {
-		kept[i] = v.bytes
 		lost := standings[i].Lost
-		if len(lost) > 0 || deletes[i] != nil {
-			v.update.SubtractRanges(lost)
-			if deletes[i] != nil {
-				v.update.SetDeletes(deletes[i])
-			}
-			kept[i] = v.update.Encode()
-		}
+		kept[i] = v.without(lost, deletes[i])
 		if v.rec.Key == 0 {
 			out.loses = draft && i == len(d.kept)-1 && len(lost) > 0
 			continue
@@ -223,21 +229,14 @@ func updatesOf(versions []version) []*yjs.Update {
 // same clocks the earliest.
 func (d *dispute) voidUpdates() ([][]byte, error) {
 	standings, err := yjs.Settle(updatesOf(d.void), func(_ uint64, i, k int) (bool, error) {
-		if d.void[i].author == d.void[k].author {
-			return i < k, nil
-		}
-		return d.void[i].before(d.void[k].author), nil
+		return earlier(d.void, i, k), nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	void := make([][]byte, len(d.void))
 	for i, v := range d.void {
-		void[i] = v.bytes
-		if lost := standings[i].Lost; len(lost) > 0 {
-			v.update.SubtractRanges(lost)
-			void[i] = v.update.Encode()
-		}
+		void[i] = v.without(standings[i].Lost, nil)
 	}
 	return void, nil
 }
@@ -259,9 +258,6 @@ func lostRecords(doc int64, losers map[int64]map[uint64][]yjs.Range) []core.Lost
 // clocks: that of the clientID's owner, then the earlier one.
 func (d *dispute) prevails(client uint64, i, k int) (bool, error) {
 	a, b := &d.kept[i], &d.kept[k]
-	if a.author == b.author {
-		return i < k, nil
-	}
 	if a.peer != b.peer && !mutate.On(mutate.ClaimOwner) {
 		owner, err := d.owner(client)
 		if err != nil {
@@ -271,7 +267,15 @@ func (d *dispute) prevails(client uint64, i, k int) (bool, error) {
 			return owns, nil
 		}
 	}
-	return a.before(b.author), nil
+	return earlier(d.kept, i, k), nil
+}
+
+// earlier orders updates by their entries, then as they are there.
+func earlier(list []version, i, k int) bool {
+	if list[i].author == list[k].author {
+		return i < k
+	}
+	return list[i].before(list[k].author)
 }
 
 // countedDeletes returns, for each update of whose deletions some do not count, those
@@ -343,12 +347,15 @@ func (d *dispute) unseen(by *core.EntryRecord, i int) ([]int, error) {
 			others[k] = d.kept[k].rec
 		}
 		knows, err := d.past.knows(by, others)
+		if err != nil {
+			return nil, err
+		}
 		for k := range others {
 			if !knows[k] {
 				unseen = append(unseen, k)
 			}
 		}
-		return unseen, err
+		return unseen, nil
 	}
 	for _, gap := range past.With(int(by.Pos)).Gaps {
 		k := sort.Search(i, func(k int) bool { return int(d.kept[k].rec.Pos) >= gap.First })

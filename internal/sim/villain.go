@@ -194,22 +194,29 @@ func describe(e *log.Entry) string {
 	return fmt.Sprint(out)
 }
 
-func (w *world) forgeContent(r *rand.Rand) error {
+// forge has a villain sign an entry on some past, and posts something.
+func (w *world) forge(r *rand.Rand, chain core.Chain, fill func(v *villain, d *draft)) error {
 	v := pick(r, w.villains)
 	if v == nil {
 		return nil
 	}
-	d, err := w.draft(r, v, core.ChainContent, w.pickPast(r, core.ChainContent))
+	d, err := w.draft(r, v, chain, w.pickPast(r, chain))
 	if err != nil {
 		return err
 	}
-	for range 1 + r.IntN(2) {
-		d.op(r, w.forgedContent(r, v))
-	}
-	if _, err = w.sign(v, d); err != nil {
+	fill(v, d)
+	if _, err := w.sign(v, d); err != nil {
 		return err
 	}
 	return w.post(r)
+}
+
+func (w *world) forgeContent(r *rand.Rand) error {
+	return w.forge(r, core.ChainContent, func(v *villain, d *draft) {
+		for range 1 + r.IntN(2) {
+			d.op(r, w.forgedContent(r, v))
+		}
+	})
 }
 
 func (w *world) forgedContent(r *rand.Rand, v *villain) log.Body {
@@ -237,25 +244,15 @@ func (w *world) forgedContent(r *rand.Rand, v *villain) log.Body {
 }
 
 func (w *world) forgeAct(r *rand.Rand) error {
-	v := pick(r, w.villains)
-	if v == nil {
-		return nil
-	}
-	d, err := w.draft(r, v, core.ChainMembership, w.pickPast(r, core.ChainMembership))
-	if err != nil {
-		return err
-	}
-	if r.IntN(5) == 0 && len(w.tickets) > 0 {
-		d.op(r, log.Redeem(pick(r, w.tickets).Key(), d.Space, v.peer, log.KindBot))
-	} else {
+	return w.forge(r, core.ChainMembership, func(v *villain, d *draft) {
+		if r.IntN(5) == 0 && len(w.tickets) > 0 {
+			d.op(r, log.Redeem(pick(r, w.tickets).Key(), d.Space, v.peer, log.KindBot))
+			return
+		}
 		for range 1 + r.IntN(2) {
 			d.op(r, w.forgedAct(r))
 		}
-	}
-	if _, err = w.sign(v, d); err != nil {
-		return err
-	}
-	return w.post(r)
+	})
 }
 
 func (w *world) forgedAct(r *rand.Rand) log.Body {
@@ -531,45 +528,30 @@ func (w *world) invalidLetters() []core.Entry {
 // claim signs content under a clientID of somebody else, at clocks that are written
 // already or not.
 func (w *world) claim(r *rand.Rand) error {
-	v := pick(r, w.villains)
-	if v == nil || len(w.notes) == 0 {
+	if len(w.notes) == 0 {
 		return nil
 	}
-	d, err := w.draft(r, v, core.ChainContent, w.pickPast(r, core.ChainContent))
-	if err != nil {
-		return err
-	}
-	n := pick(r, w.notes)
-	id := yjs.ID{Client: n.at.client, Clock: n.at.clock}
-	switch r.IntN(3) {
-	case 0:
-		id.Clock = n.at.end
-	case 1:
-		id = yjs.ID{Client: id.Client + 1} // the next one of that site
-	}
-	w.stolen[id.Client] = true
-	text := pickText(r)
-	d.op(r, log.DocUpdate{Doc: n.doc, Update: typed(id, nil, nil, text)})
-	if _, err := w.sign(v, d); err != nil {
-		return err
-	}
-	return w.post(r)
+	return w.forge(r, core.ChainContent, func(_ *villain, d *draft) {
+		n := pick(r, w.notes)
+		id := yjs.ID{Client: n.at.client, Clock: n.at.clock}
+		switch r.IntN(3) {
+		case 0:
+			id.Clock = n.at.end
+		case 1:
+			id = yjs.ID{Client: id.Client + 1} // the next one of that site
+		}
+		w.stolen[id.Client] = true
+		d.op(r, log.DocUpdate{Doc: n.doc, Update: typed(id, nil, nil, pickText(r))})
+	})
 }
 
 // preDelete signs deletions of what is not written yet, or not known to the entry.
 func (w *world) preDelete(r *rand.Rand) error {
-	v := pick(r, w.villains)
-	if v == nil || len(w.notes) == 0 {
+	if len(w.notes) == 0 {
 		return nil
 	}
-	d, err := w.draft(r, v, core.ChainContent, w.pickPast(r, core.ChainContent))
-	if err != nil {
-		return err
-	}
-	n := pick(r, w.notes)
-	d.op(r, log.DocUpdate{Doc: n.doc, Update: erased(span{n.at.client, n.at.clock, n.at.end + []uint64{0, 20, 1 << 40}[r.IntN(3)]})})
-	if _, err := w.sign(v, d); err != nil {
-		return err
-	}
-	return w.post(r)
+	return w.forge(r, core.ChainContent, func(_ *villain, d *draft) {
+		n := pick(r, w.notes)
+		d.op(r, log.DocUpdate{Doc: n.doc, Update: erased(span{n.at.client, n.at.clock, n.at.end + []uint64{0, 20, 1 << 40}[r.IntN(3)]})})
+	})
 }

@@ -85,8 +85,8 @@ type Verifier struct {
 	stderr bytes.Buffer
 }
 
-// Verdict is what real yjs makes of updates.
-type Verdict struct {
+// Reading is what real yjs makes of updates.
+type Reading struct {
 	Content     map[string]any
 	JSON        map[string]any
 	StateVector []byte
@@ -173,9 +173,9 @@ func (v *Verifier) ask(r request) (*answer, error) {
 	return &a, nil
 }
 
-// Judge applies updates to a fresh Y.Doc, with its roots declared before that or
+// Read applies updates to a fresh Y.Doc, with its roots declared before that or
 // only before the content is read.
-func (v *Verifier) Judge(roots []Root, declared bool, updates ...[]byte) (*Verdict, error) {
+func (v *Verifier) Read(roots []Root, declared bool, updates ...[]byte) (*Reading, error) {
 	r := request{Roots: make(map[string]Kind, len(roots)), Declared: declared, Updates: hexes(updates)}
 	for _, root := range roots {
 		r.Roots[root.Name] = root.Kind
@@ -184,14 +184,14 @@ func (v *Verifier) Judge(roots []Root, declared bool, updates ...[]byte) (*Verdi
 	if err != nil {
 		return nil, err
 	}
-	verdict := &Verdict{Content: untagged(a.Content), JSON: untagged(a.JSON), Pending: a.Pending != 0}
-	if verdict.StateVector, err = hex.DecodeString(a.SV); err != nil {
+	reading := &Reading{Content: untagged(a.Content), JSON: untagged(a.JSON), Pending: a.Pending != 0}
+	if reading.StateVector, err = hex.DecodeString(a.SV); err != nil {
 		return nil, fmt.Errorf("ask yjs: %w", err)
 	}
-	if verdict.Update, err = hex.DecodeString(a.State); err != nil {
+	if reading.Update, err = hex.DecodeString(a.State); err != nil {
 		return nil, fmt.Errorf("ask yjs: %w", err)
 	}
-	return verdict, nil
+	return reading, nil
 }
 
 // Merge is Y.mergeUpdates.
@@ -212,8 +212,8 @@ func (v *Verifier) Merge(updates ...[]byte) ([]byte, error) {
 // the state vector that yjs recorded. Bytes that yjs itself wrote are not read
 // again.
 func (v *Verifier) Verify(e Engine, s *Session) (err error) {
-	c := check{"verify", v.verify}
-	if err := c.guarded(e, s); err != nil {
+	c := check{"verify", v.verify, true}
+	if err := c.guarded(e, s); err != nil && !errors.Is(err, errNotRecorded) {
 		return fmt.Errorf("session %s/%d: %w", s.Family, s.Seed, err)
 	}
 	return nil
@@ -240,25 +240,25 @@ func (v *Verifier) verify(e Engine, s *Session) error {
 		if bytes.Equal(update, writer.yjs) {
 			continue
 		}
-		verdict, err := v.Judge(s.Roots, true, update)
+		reading, err := v.Read(s.Roots, true, update)
 		if err != nil {
 			return fmt.Errorf("%s: %w", writer.name, err)
 		}
-		if err := verdict.compare(s); err != nil {
+		if err := reading.compare(s); err != nil {
 			return fmt.Errorf("%s, read by yjs: %w", writer.name, err)
 		}
 	}
 	return nil
 }
 
-func (v *Verdict) compare(s *Session) error {
-	if v.Pending {
+func (r *Reading) compare(s *Session) error {
+	if r.Pending {
 		return errors.New("something is pending")
 	}
-	if err := same("state vector", v.StateVector, s.Compact.StateVector); err != nil {
+	if err := same("state vector", r.StateVector, s.Compact.StateVector); err != nil {
 		return err
 	}
-	got, err := CanonicalRoots(v.Content)
+	got, err := CanonicalRoots(r.Content)
 	if err != nil {
 		return err
 	}

@@ -42,23 +42,23 @@ func (v *Verifier) Shrink(e Engine, s *Session) string {
 			return d.Encode(nil)
 		}
 		differs := func(in [][]byte) bool {
-			verdict, err := v.Judge(s.Roots, run.Declared, in...)
+			reading, err := v.Read(s.Roots, run.Declared, in...)
 			if err != nil {
 				return false
 			}
-			return unequal(verdict.Update, func() ([]byte, error) { return load(in) })
+			return unequal(reading.Update, func() ([]byte, error) { return load(in) })
 		}
 		for n := 1; n <= len(run.Apply); n++ {
 			if !differs(run.Apply[:n]) {
 				continue
 			}
 			in := fewest(run.Apply[:n], differs)
-			verdict, err := v.Judge(s.Roots, run.Declared, in...)
+			reading, err := v.Read(s.Roots, run.Declared, in...)
 			if err != nil {
 				return ""
 			}
 			what := fmt.Sprintf("state, %s, roots %v declared %v", run.Name, s.Roots, run.Declared)
-			return describe(what, in, verdict.Update, func() ([]byte, error) { return load(in) })
+			return describe(what, in, reading.Update, func() ([]byte, error) { return load(in) })
 		}
 	}
 	return ""

@@ -76,7 +76,7 @@ const mark = (rng, options = {}) => {
       [5, () => true],
       [4, () => null],
       [2, () => rng.pick(['red', 'blue', ''])],
-      [1, () => ({ href: rng.pick(['https://a.example', 'https://b.example']), ...(rng.chance(0.3) ? { title: 'x' } : {}) })],
+      [options.objects ? 20 : 1, () => ({ href: rng.pick(['https://a.example', 'https://b.example']), ...(rng.chance(0.3) ? { title: 'x' } : {}) })],
       [options.odd ? 1 : 0.1, () => rng.pick([0, 1.5, -0, 1e21, 1e-7, NaN, '\ud83d', '"\\\n\u2028', [1, 'two', null], { 2: 'b', 1: 'a', u: undefined }])]
     ])()
   }
@@ -91,6 +91,19 @@ const embedValue = (rng) => rng.weighted([
   [0.5, () => rng.pick([5, true, 1.5])],
   [0.5, () => [1, { two: 2 }]]
 ])()
+
+// Half of a surrogate pair right behind the other half, where one stands alone, as
+// from an editor that hands on an emoji in two inputs.
+const otherHalf = (rng, type) => {
+  const string = type.toString()
+  if (string.length !== type.length) return null // embeds are in the way
+  const places = []
+  for (let i = 0; i < string.length; i++) {
+    if (string.codePointAt(i) >= 0xd800 && string.codePointAt(i) < 0xdc00) places.push(i + 1)
+    if (string.codePointAt(i) > 0xffff) i++
+  }
+  return places.length === 0 ? null : { i: rng.pick(places), s: encodeValue(rng.pick(['\ude00', '\ude01x'])) }
+}
 
 const point = (rng, length) => (rng.chance(0.2) ? length : rng.chance(0.15) ? 0 : rng.int(0, length))
 
@@ -152,7 +165,7 @@ const xmlElement = (rng, depth) => {
 const xmlNode = (rng, depth) => rng.weighted([
   [4, () => xmlElement(rng, depth)],
   [4, () => nestedText(rng, 'xmltext')],
-  [0.4, () => ({ $: 'xmlhook', n: rng.pick(['video', 'chart']), v: [[rng.pick(names), text(rng)]] })]
+  [0.8, () => ({ $: 'xmlhook', n: rng.pick(['video', 'chart']), v: [[rng.pick(names), text(rng)]] })]
 ])()
 
 const subdocument = (rng) => {
@@ -168,6 +181,8 @@ const textOp = (rng, p, type, o = {}) => {
   const length = type.length
   const string = o.emoji ? emojiText : text
   const attributes = () => (o.rich && rng.chance(0.25) ? { a: encodeObject(rng.chance(0.2) ? {} : mark(rng, o)) } : {})
+  const half = o.emoji && rng.chance(0.3) ? otherHalf(rng, type) : null
+  if (half !== null) return { op: 'insert', p, ...half }
   return rng.weighted([
     [5, () => ({ op: 'insert', p, i: point(rng, length), s: encodeValue(string(rng)), ...attributes() })],
     [length > 0 ? 3 : 0, () => {
@@ -210,6 +225,8 @@ const listOp = (rng, p, type, item) => {
   return rng.weighted([
     [4, () => ({ op: 'ins', p, i: point(rng, length), v: items() })],
     [1.5, () => ({ op: 'push', p, v: items() })],
+    [0.7, () => ({ op: 'unshift', p, v: items() })],
+    [type instanceof Y.XmlFragment ? 2 : 0, () => ({ op: 'after', p, i: point(rng, length), v: items() })],
     [length > 0 ? 3 : 0, () => {
       const [i, n] = range(rng, length, rng.chance(0.2) ? 12 : 2)
       return { op: 'del', p, i, n }
@@ -223,7 +240,7 @@ const mapOp = (rng, p, type, keys, value) => rng.weighted([
     return { op: 'set', p, k, v: k === '__proto__' ? 'own' : value(rng) }
   }],
   [type.size > 0 ? 2 : 0, () => ({ op: 'unset', p, k: rng.pick(keys) })],
-  [0.2, () => ({ op: 'clear', p })]
+  [0.4, () => ({ op: 'clear', p })]
 ])()
 
 const plainItem = (options) => (rng) => encodeValue(plain(rng, 2, { ...options, bare: true, top: true }))
@@ -258,9 +275,78 @@ const anywhere = (o) => (rng, doc, roots) => {
 
 const atRoot = (name, op) => (rng, doc) => op(rng, [name], doc.share.get(name))
 
+// Random places in something long, each time somewhere else or on from the last
+// one. yjs finds them by the 80 places it remembers of a list, and where deleted
+// content lies next to one it depends on these on which side an insert goes.
+const wander = (rng, memory, length) => {
+  const at = memory.at !== undefined && rng.chance(0.45) ? Math.min(memory.at, length) : point(rng, length)
+  return at
+}
+
+const longText = (rng) => {
+  let s = ''
+  while (s.length < 60 || rng.chance(0.8)) s += rng.chance(0.02) ? rng.pick(emoji) : rng.pick(words)
+  return s
+}
+
+const longTextOp = (rng, p, type, memory) => {
+  const length = type.length
+  const i = wander(rng, memory, length)
+  return rng.weighted([
+    [length < 600 ? 5 : 0.2, () => ({ op: 'insert', p, i, s: encodeValue(longText(rng)) })],
+    [8, () => {
+      const s = rng.chance(0.6) ? rng.pick('abcdefgh ') : (rng.chance(0.05) ? emojiText : text)(rng)
+      memory.at = i + s.length
+      return { op: 'insert', p, i, s: encodeValue(s) }
+    }],
+    [length > 0 ? 7 : 0, () => {
+      const from = Math.min(i, length - 1)
+      memory.at = from
+      return { op: 'delete', p, i: from, n: rng.int(1, Math.min(length - from, rng.chance(0.06) ? 90 : 6)) }
+    }],
+    [0.4, () => ({ op: 'embed', p, i, v: encodeValue({ image: rng.int(1, 9) }) })]
+  ])()
+}
+
+const longArrayOp = (rng, p, type, memory) => {
+  const length = type.length
+  const i = wander(rng, memory, length)
+  const item = () => rng.weighted([
+    [12, () => rng.int(0, 99)],
+    [2, () => rng.pick(words)],
+    [1, () => encodeValue(bytes(rng))],
+    [0.5, () => ({ $: 'map', v: [] })]
+  ])()
+  const items = (n) => Array.from({ length: n }, item)
+  return rng.weighted([
+    [length < 200 ? 3 : 0.2, () => ({ op: 'ins', p, i, v: items(rng.int(10, 60)) })],
+    [8, () => {
+      const v = items(rng.int(1, 3))
+      memory.at = i + v.length
+      return { op: 'ins', p, i, v }
+    }],
+    [1, () => ({ op: 'push', p, v: items(1) })],
+    [0.5, () => ({ op: 'unshift', p, v: items(1) })],
+    [length > 0 ? 7 : 0, () => {
+      const from = Math.min(i, length - 1)
+      memory.at = from
+      return { op: 'del', p, i: from, n: rng.int(1, Math.min(length - from, rng.chance(0.06) ? 40 : 4)) }
+    }]
+  ])()
+}
+
 /**
- * name -> {roots, next(rng, doc, roots)}; `undo` gives every client an undo
- * manager, `legacy` adds a writer of ContentJSON, which no current API emits.
+ * name -> {roots, next(rng, doc, roots, memory)}, where memory is an object of the
+ * client's own and roots are those declared so far. Of the other fields
+ *
+ *   undo     is the chance that every client has an undo manager
+ *   legacy   adds a writer of ContentJSON, which no current API emits
+ *   late     clients declare roots as they go
+ *   batch    how many operations a transaction has
+ *   long     the session has some hundred operations; only its script matters, so it is
+ *            not played in other orders
+ *   events   what observers see is recorded, see events.mjs
+ *   weight   how often the family is picked, 1 if absent
  */
 export const families = {
   text: {
@@ -326,7 +412,7 @@ export const families = {
   },
   undo: {
     roots: { text: 'text', map: 'map', array: 'array', prosemirror: 'xmlfragment' },
-    undo: true,
+    undo: 1,
     next: anywhere({ nest: 0.3 })
   },
   subdocs: {
@@ -346,7 +432,45 @@ export const families = {
   },
   mixed: {
     roots: { text: 'text', map: 'map', array: 'array', prosemirror: 'xmlfragment', content: 'xmltext' },
-    undo: true,
+    undo: 0.5,
     next: anywhere({ nest: 0.3, emoji: true, values: true, kinds: ['array', 'map', 'text', 'xmltext', 'xmlelement'] })
+  },
+  objects: {
+    // Formats whose values are objects, which yjs compares member by member.
+    roots: { text: 'text' },
+    next: atRoot('text', (rng, p, type) => textOp(rng, p, type, { rich: true, objects: true }))
+  },
+  burst: {
+    // Many operations in one transaction, also on what the same one made.
+    roots: { text: 'text', map: 'map', array: 'array', prosemirror: 'xmlfragment' },
+    batch: (rng) => rng.int(1, 40),
+    weight: 0.7,
+    next: anywhere({ nest: 0.4, emoji: true, kinds: ['array', 'map', 'text', 'xmltext', 'xmlelement'] })
+  },
+  late: {
+    roots: { text: 'text', plain: 'text', array: 'array', map: 'map', content: 'xmltext' },
+    late: true,
+    next: (rng, doc, roots) => {
+      const [path, type] = rng.pick(listTypes(doc, roots))
+      return path[0] === 'plain' ? textOp(rng, path, type) : anyOp(rng, path, type, { nest: 0.2 })
+    }
+  },
+  markers: {
+    roots: { text: 'text', array: 'array' },
+    long: true,
+    weight: 0.4,
+    batch: (rng) => (rng.chance(0.04) ? rng.int(10, 60) : 1),
+    next: (rng, doc, roots, memory) => {
+      if (memory.root === undefined || rng.chance(0.02)) memory.root = rng.chance(0.7) ? 'text' : 'array'
+      const type = doc.share.get(memory.root)
+      const own = memory[memory.root] ??= {}
+      return memory.root === 'text' ? longTextOp(rng, ['text'], type, own) : longArrayOp(rng, ['array'], type, own)
+    }
+  },
+  events: {
+    roots: { text: 'text', map: 'map', array: 'array', prosemirror: 'xmlfragment', content: 'xmltext' },
+    events: true,
+    weight: 0.7,
+    next: anywhere({ nest: 0.3, kinds: ['array', 'map', 'text', 'xmltext', 'xmlelement'] })
   }
 }

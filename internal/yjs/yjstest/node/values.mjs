@@ -216,6 +216,11 @@ const constructors = {
   xmltext: Y.XmlText
 }
 
+/** The name of a type's kind. */
+export const kindOf = (type) => (type instanceof Y.XmlHook
+  ? 'xmlhook'
+  : Object.keys(constructors).find((kind) => type.constructor === constructors[kind]))
+
 /** Declares roots ({name: kind}) on a document. */
 export const declare = (doc, roots) => {
   for (const name of Object.keys(roots)) doc.get(name, constructors[roots[name]])

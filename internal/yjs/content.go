@@ -102,7 +102,19 @@ func (c *stringContent) offset(length, units uint64) (at int, inPair bool) {
 }
 
 func (c *stringContent) join(right content) {
-	c.text = append(c.text, right.(*stringContent).text...)
+	text := right.(*stringContent).text
+	if pairs(c.text, text) {
+		low := 0xD000 | rune(text[1]&0x3f)<<6 | rune(text[2]&0x3f)
+		c.text, text = appendWTF8(c.text, low), text[3:]
+	}
+	c.text = append(c.text, text...)
+}
+
+// pairs reports whether text ends and goes on with the halves of one surrogate pair.
+func pairs(text, next []byte) bool {
+	n := len(text)
+	return n >= 3 && text[n-3] == 0xED && text[n-2] >= 0xA0 && text[n-2] < 0xB0 &&
+		len(next) >= 3 && next[0] == 0xED && next[1] >= 0xB0
 }
 
 // anyContent is a run of values.
@@ -189,6 +201,7 @@ func (c *embedContent) write(w *writer, _, _ uint64) { w.bytes(appendJSON(nil, c
 type formatContent struct {
 	key   string
 	value any
+	from  *formatContent // whose value this one took over; nil for none
 }
 
 func (*formatContent) ref() byte       { return refFormat }
@@ -228,7 +241,7 @@ func (r *reader) readContent(ref byte) (content, uint64) {
 	case refEmbed:
 		return &embedContent{r.json()}, 1
 	case refFormat:
-		return &formatContent{r.string(), r.json()}, 1
+		return &formatContent{key: r.string(), value: r.json()}, 1
 	case refType:
 		return r.typeContent(), 1
 	case refAny:
@@ -272,15 +285,19 @@ func (r *reader) json() any {
 	return v
 }
 
-// docContent keeps of the options what a Y.Doc keeps, in the order in which
-// yjs writes them again.
 func (r *reader) docContent(guid string, opts any) *docContent {
-	c := &docContent{guid: guid, opts: Object{}}
 	switch opts.(type) {
 	case nil, Undefined:
 		r.fail("subdocument without options")
 	}
 	given, _ := opts.(Object)
+	return newDocContent(guid, given)
+}
+
+// newDocContent keeps of the options what a Y.Doc keeps, in the order in which
+// yjs writes them again.
+func newDocContent(guid string, given Object) *docContent {
+	c := &docContent{guid: guid, opts: Object{}}
 	if v, ok := given.Get("guid"); ok {
 		c.guid, _ = v.(string)
 	}

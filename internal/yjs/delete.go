@@ -16,6 +16,9 @@ func (d *Doc) markDeleted(it *item) *Type {
 		it.parent.length -= it.length
 	}
 	it.bits |= flagDeleted
+	if it.is(flagPointed) {
+		it.parent.places.disturb()
+	}
 	d.txn.deletes.add(it.id.Client, Range{it.id.Clock, it.length})
 	d.txn.change(d, it.parent)
 	return it.nestedType()

@@ -87,7 +87,10 @@ func (ds *deleteSet) normalize() {
 
 // write encodes the set, higher clients first.
 func (ds *deleteSet) write(w *writer) {
-	byClient := slices.Clone(ds.clients)
+	byClient := ds.clients
+	if len(byClient) > 1 {
+		byClient = slices.Clone(byClient)
+	}
 	slices.SortFunc(byClient, func(a, b clientRanges) int { return cmp.Compare(b.client, a.client) })
 	w.uint(uint64(len(byClient)))
 	for _, c := range byClient {

@@ -16,6 +16,8 @@ type Options struct {
 	// keeps it in the format v2. Both become part of the document, so leave it off
 	// for anything that stores, merges or only reads.
 	Live bool
+	// ClientID is the one that Transact writes under; 0 stands for a random one.
+	ClientID uint64
 }
 
 // Doc is a document that integrates updates. Deleted content is dropped, as by a
@@ -35,21 +37,27 @@ type Doc struct {
 	missing        map[uint64]uint64 // client -> a clock at or below which pending may be waiting
 	pendingDeletes *deleteSet        // of content that is not had; nil for none
 
-	txn          *transaction
-	spare        transaction // reused
+	txn          *Transaction
+	spare        Transaction // reused
 	transactions uint64
+
+	clientID  uint64
+	edited    bool // Transact was used
+	observed  bool // somebody is told of changes
+	listeners []*listener
+	scratch   structWriter // of emit
 }
 
 // NewDoc returns an empty document.
 func NewDoc(opts Options) *Doc {
-	return &Doc{opts: opts, clients: map[uint64]*structs{}, rootIndex: map[string]*Type{}}
+	return &Doc{opts: opts, clientID: opts.ClientID, clients: map[uint64]*structs{}, rootIndex: map[string]*Type{}}
 }
 
 // root returns the root type of a name, making an undeclared one.
 func (d *Doc) root(name string) *Type {
 	t := d.rootIndex[name]
 	if t == nil {
-		t = &Type{name: name}
+		t = &Type{doc: d, name: name}
 		d.rootIndex[name] = t
 		d.roots = append(d.roots, t)
 	}

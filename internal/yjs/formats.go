@@ -8,7 +8,7 @@ import "slices"
 // and so are part of the document's state.
 
 // changedFormats reports whether a text with formats changed.
-func (t *transaction) changedFormats() bool {
+func (t *Transaction) changedFormats() bool {
 	for _, typ := range t.changed {
 		if typ.changedIn == t.seq && typ.isText() && typ.formatted && (typ.item == nil || !typ.item.deleted()) {
 			return true
@@ -18,7 +18,7 @@ func (t *transaction) changedFormats() bool {
 }
 
 // cleanFormats deletes formats that the transaction t made redundant.
-func (d *Doc) cleanFormats(t *transaction) {
+func (d *Doc) cleanFormats(t *Transaction) {
 	whole := map[*Type]bool{}
 	var order []*Type
 	cleanWhole := func(typ *Type) {
@@ -105,12 +105,64 @@ func (a attributes) apply(key string, f *formatContent) attributes {
 	return append(slices.Clip(a), f)
 }
 
+// has reports whether there is a format of a key, perhaps one with the value null.
+func (a attributes) has(key string) bool { return a.get(key) != nil }
+
+// with is a Map's set: also of null.
+func (a attributes) with(f *formatContent) attributes {
+	for i := range a {
+		if a[i].key == f.key {
+			a = slices.Clone(a)
+			a[i] = f
+			return a
+		}
+	}
+	return append(slices.Clip(a), f)
+}
+
+func (a attributes) without(key string) attributes {
+	for i := range a {
+		if a[i].key == key {
+			return append(a[:i:i], a[i+1:]...)
+		}
+	}
+	return a
+}
+
+// ordered puts the keys in the order of a JavaScript object.
+func (a attributes) ordered() attributes {
+	if !slices.ContainsFunc(a, func(f *formatContent) bool { _, ok := arrayIndex(f.key); return ok }) {
+		return a
+	}
+	a = slices.Clone(a)
+	slices.SortStableFunc(a, func(f, g *formatContent) int { return compareKeys(f.key, g.key) })
+	return a
+}
+
+// again returns content of the same key and value for another item.
+func (f *formatContent) again() *formatContent {
+	return &formatContent{f.key, f.value, f.first()}
+}
+
+// first returns the content from which the value was taken over.
+func (f *formatContent) first() *formatContent {
+	if f.from != nil {
+		return f.from
+	}
+	return f
+}
+
+// as returns the format that puts a value back in force; nil stands for null.
+func (f *formatContent) as(key string) *formatContent {
+	if f == nil {
+		return &formatContent{key: key}
+	}
+	return f
+}
+
 // same is JavaScript's === between the values of two formats: objects are the
 // same only if they come from one format. nil stands for null.
 func (f *formatContent) same(g *formatContent) bool {
-	if f == g {
-		return true
-	}
 	var x, y any
 	if f != nil {
 		x = f.value
@@ -124,8 +176,42 @@ func (f *formatContent) same(g *formatContent) bool {
 		case nil, bool, float64, string:
 			return x == y
 		}
+		return false
 	}
-	return false
+	return f != nil && g != nil && f.first() == g.first()
+}
+
+// equal is how an edit compares formats: also objects whose properties are the same.
+func (f *formatContent) equal(g *formatContent) bool {
+	if f.same(g) {
+		return true
+	}
+	if f == nil || g == nil {
+		return false
+	}
+	x, isX := flat(f.value)
+	y, isY := flat(g.value)
+	if !isX || !isY || len(x) != len(y) {
+		return false
+	}
+	for _, m := range x {
+		v, ok := y.Get(m.Key)
+		if !ok || !(&formatContent{value: m.Value}).same(&formatContent{value: v}) && !(isUndefined(m.Value) && isUndefined(v)) {
+			return false
+		}
+	}
+	return true
+}
+
+// flat returns the properties of an object or a list.
+func flat(v any) (Object, bool) {
+	switch v := v.(type) {
+	case Object:
+		return v, true
+	case []any, []byte:
+		return properties(v), true
+	}
+	return nil, false
 }
 
 // cleanText deletes redundant formats of a whole text.

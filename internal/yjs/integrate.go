@@ -175,7 +175,9 @@ func (d *Doc) integrateContent(it *item) {
 		it.bits |= flagDeleted
 	case *formatContent:
 		it.parent.formatted = true
+		it.parent.places = nil
 	case *typeContent:
-		c.typ.item = it
+		c.typ.doc, c.typ.item = d, it
+		d.fill(c.typ)
 	}
 }

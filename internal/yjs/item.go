@@ -18,6 +18,8 @@ const (
 	flagOrigin
 	flagRightOrigin
 	flagSkip
+	flagMarked  // the marker bit of yjs, see places
+	flagPointed // a place was remembered here; perhaps no longer
 
 	stampShift = 8
 )
@@ -28,6 +30,20 @@ func (it *item) isSkip() bool        { return it.bits&flagSkip != 0 }
 func (it *item) isGC() bool          { return it.content == nil && !it.isSkip() }
 func (it *item) end() uint64         { return it.id.Clock + it.length }
 func (it *item) lastID() ID          { return ID{it.id.Client, it.id.Clock + it.length - 1} }
+
+func (it *item) isFormat() bool {
+	_, ok := it.content.(*formatContent)
+	return ok
+}
+
+// isInText reports whether it is what a text consists of.
+func (it *item) isInText() bool {
+	switch it.content.(type) {
+	case *stringContent, *embedContent, *typeContent:
+		return true
+	}
+	return false
+}
 
 func (it *item) countable() bool { return it.content != nil && it.content.countable() }
 

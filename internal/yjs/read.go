@@ -37,6 +37,7 @@ func (d *Doc) Declare(name string, kind Kind) (*Type, error) {
 	case KindNone:
 		t.kind = kind
 		t.formatted = false // yjs makes a new object, which has not seen any format
+		t.places = nil
 	default:
 		return nil, fmt.Errorf("declare %q as %s, it is %s: %w", name, kind, t.kind, ErrKind)
 	}
@@ -91,7 +92,12 @@ func (t *Type) Kind() Kind {
 
 // Len returns the length of the sequence: UTF-16 units and embeds of a text,
 // values of an array, children of an XML node.
-func (t *Type) Len() uint64 { return t.length }
+func (t *Type) Len() uint64 {
+	if t.free() {
+		return t.draft.length
+	}
+	return t.length
+}
 
 // visible calls fn with each item of the sequence that is not deleted.
 func (t *Type) visible(fn func(*item)) {

@@ -70,11 +70,16 @@ func (d *Doc) addStruct(it *item) {
 		d.clients[s.client] = s
 		d.lastClient = s
 	}
+	d.touch(s)
+	s.items = append(s.items, it)
+}
+
+// touch notes that a client is about to get content.
+func (d *Doc) touch(s *structs) {
 	if s.touchedIn != d.txn.seq {
 		s.touchedIn, s.before = d.txn.seq, s.state()
 		d.txn.touched = append(d.txn.touched, touch{s, s.before})
 	}
-	s.items = append(s.items, it)
 }
 
 // at returns the struct that holds id, which must be had.

@@ -2,14 +2,21 @@ package yjs
 
 import "slices"
 
-// transaction collects what one call changes, until its end.
-type transaction struct {
+// Transaction is what Doc.Transact changes, until its end. Everything that edits a
+// document asks for it.
+type Transaction struct {
+	doc     *Doc
+	local   bool
+	done    bool
 	seq     uint64 // tells transactions apart, see Type.changedIn
 	deletes deleteSet
 	touched []touch // clients that got structs
 	changed []*Type // types that existed before, some perhaps deleted since
 	toMerge []*item // may merge with neighbours, beside new and deleted structs
 }
+
+// Doc returns the document.
+func (t *Transaction) Doc() *Doc { return t.doc }
 
 // touch remembers where a client's new structs start.
 type touch struct {
@@ -18,7 +25,7 @@ type touch struct {
 }
 
 // stateBefore returns a client's state at the start of the transaction.
-func (t *transaction) stateBefore(d *Doc, client uint64) uint64 {
+func (t *Transaction) stateBefore(d *Doc, client uint64) uint64 {
 	s := d.clientStructs(client)
 	switch {
 	case s == nil:
@@ -29,10 +36,10 @@ func (t *transaction) stateBefore(d *Doc, client uint64) uint64 {
 	return s.state()
 }
 
-// change notes that a type changed, unless the type is new itself. Only cleaning
-// formats asks for it.
-func (t *transaction) change(d *Doc, typ *Type) {
-	if !d.opts.Live || typ.changedIn == t.seq {
+// change notes that a type changed, unless the type is new itself. Cleaning formats
+// and what an edited document remembers ask for it.
+func (t *Transaction) change(d *Doc, typ *Type) {
+	if !d.opts.Live && !d.edited || typ.changedIn == t.seq {
 		return
 	}
 	if it := typ.item; it == nil || (it.id.Clock < t.stateBefore(d, it.id.Client) && !it.deleted()) {
@@ -41,21 +48,64 @@ func (t *transaction) change(d *Doc, typ *Type) {
 	}
 }
 
-func (t *transaction) unchange(typ *Type) {
+func (t *Transaction) unchange(typ *Type) {
 	if typ.changedIn == t.seq {
 		typ.changedIn = 0
 	}
 }
 
-// transact runs fn as a transaction. Cleaning formats is a transaction of its
-// own, begun before the first one is finished and finished after it, as in yjs.
+// Transact runs fn as one transaction. When fn ends, with an error or a panic too, the
+// transaction is finished: what it did stays done and is emitted as one update, as in
+// yjs. Nothing of a transaction can be used after its end; inside fn another Transact
+// belongs to the same one. The error is that of fn.
+func (d *Doc) Transact(fn func(tx *Transaction) error) error {
+	if d.txn != nil {
+		return fn(d.txn)
+	}
+	d.edited = true
+	tx := &Transaction{local: true}
+	tx.deletes, tx.touched, tx.changed, tx.toMerge = d.spare.deletes, d.spare.touched, d.spare.changed, d.spare.toMerge
+	d.begin(tx)
+	defer func() {
+		d.end(tx)
+		d.spare.deletes, d.spare.touched, d.spare.changed, d.spare.toMerge = tx.deletes, tx.touched, tx.changed, tx.toMerge
+		tx.deletes, tx.touched, tx.changed, tx.toMerge = deleteSet{}, nil, nil, nil
+	}()
+	return fn(tx)
+}
+
+// transact runs fn, which brings in what others wrote, as a transaction.
 func (d *Doc) transact(fn func()) {
+	own := d.state(d.clientID)
+	d.spare.local = false
 	t := d.begin(&d.spare)
 	fn()
+	d.end(t)
+	if d.edited && d.state(d.clientID) != own {
+		d.clientID = randomClientID() // somebody else writes under it
+	}
+}
+
+func (d *Doc) begin(t *Transaction) *Transaction {
+	d.transactions++
+	t.doc, t.seq = d, d.transactions
+	d.txn = t
+	return t
+}
+
+// end finishes a transaction. Cleaning formats is a transaction of its own, begun
+// before the first one is finished and finished after it, as in yjs.
+func (d *Doc) end(t *Transaction) {
 	t.deletes.normalize()
-	var cleaning *transaction
-	if d.opts.Live && t.changedFormats() {
-		cleaning = d.begin(new(transaction))
+	t.done = true
+	if !t.local && d.edited {
+		for _, typ := range t.changed {
+			typ.places.forget()
+		}
+	}
+	var cleaning *Transaction
+	if !t.local && d.opts.Live && t.changedFormats() {
+		cleaning = d.begin(&Transaction{local: true})
 		d.cleanFormats(t)
 		cleaning.deletes.normalize()
 	}
@@ -66,15 +116,8 @@ func (d *Doc) transact(fn func()) {
 	d.txn = nil
 }
 
-func (d *Doc) begin(t *transaction) *transaction {
-	d.transactions++
-	t.seq = d.transactions
-	d.txn = t
-	return t
-}
-
 // finish drops deleted content and merges runs, at the places where yjs tries.
-func (d *Doc) finish(t *transaction) {
+func (d *Doc) finish(t *Transaction) {
 	for _, c := range t.deletes.clients {
 		d.collectRanges(c)
 	}
@@ -87,6 +130,7 @@ func (d *Doc) finish(t *transaction) {
 	for _, it := range slices.Backward(t.toMerge) {
 		d.mergeAround(it.id)
 	}
+	d.emit(t)
 	t.deletes.reset()
 	clear(t.touched)
 	clear(t.changed)
@@ -197,6 +241,9 @@ func join(left, right *item) bool {
 	if left.content == nil {
 		left.length += right.length
 		return true
+	}
+	if right.is(flagPointed) {
+		left.parent.places.merged(left, right)
 	}
 	left.content.(runContent).join(right.content)
 	if right.parentSub != nil && right.parent.entries.get(*right.parentSub) == right {

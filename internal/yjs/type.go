@@ -53,12 +53,15 @@ var typeKinds = [...]Kind{KindArray, KindMap, KindText, KindXMLElement, KindXMLF
 type Type struct {
 	kind      Kind
 	name      string // of a root; node name of an element, hook name of a hook
+	doc       *Doc   // nil until integrated
 	item      *item  // nil for roots
 	start     *item
 	entries   typeMap
 	length    uint64 // countable, undeleted units of the sequence
 	ref       ID     // of kindItemRef
 	formatted bool   // a format was integrated since the type was made
+	places    *places
+	draft     *draft // of a free-standing type
 	changedIn uint64 // sequence number of the transaction that noted a change
 }
 

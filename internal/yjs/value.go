@@ -1,6 +1,7 @@
 package yjs
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math"
 	"slices"
@@ -86,24 +87,27 @@ func (b *objectBuilder) find(key string) (int, bool) {
 // object returns the members in JavaScript's order.
 func (b *objectBuilder) object() Object {
 	if b.indexed {
-		slices.SortStableFunc(b.members, func(x, y Member) int {
-			i, xIndex := arrayIndex(x.Key)
-			j, yIndex := arrayIndex(y.Key)
-			switch {
-			case xIndex && yIndex:
-				return int(int64(i) - int64(j))
-			case xIndex:
-				return -1
-			case yIndex:
-				return 1
-			}
-			return 0
-		})
+		slices.SortStableFunc(b.members, func(x, y Member) int { return compareKeys(x.Key, y.Key) })
 	}
 	if b.members == nil {
 		return Object{}
 	}
 	return b.members
+}
+
+// compareKeys puts array indices first, in ascending order.
+func compareKeys(a, b string) int {
+	i, isI := arrayIndex(a)
+	j, isJ := arrayIndex(b)
+	switch {
+	case isI && isJ:
+		return cmp.Compare(i, j)
+	case isI:
+		return -1
+	case isJ:
+		return 1
+	}
+	return 0
 }
 
 // arrayIndex reports whether key is a canonical array index (0 to 2^32-2), which

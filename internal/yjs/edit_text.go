@@ -1,0 +1,371 @@
+package yjs
+
+import (
+	"fmt"
+	"strings"
+)
+
+// maxPadding bounds how far beyond the end of a text a delta may retain. yjs then adds
+// line breaks, because Quill counts one at the end that is not there.
+const maxPadding = 1024
+
+// DeltaOp is one step through a text (https://quilljs.com/docs/delta): it inserts, keeps
+// or deletes. Exactly one of the first three is set.
+type DeltaOp struct {
+	Insert         any // a string, a value to embed, or a free-standing *Type
+	Retain, Delete uint64
+	Attributes     Object // of what is inserted; to be set on what is kept, nil values end a format
+}
+
+// InsertText inserts a string at an index in UTF-16 units. Without attributes (nil) it
+// has those that are in force there; an empty Object stands for none. Errors: ErrRange,
+// ErrValue, and those of every edit (Delete).
+func (t *Type) InsertText(tx *Transaction, index uint64, text string, attributes Object) error {
+	s, err := normalText(text)
+	if err != nil {
+		return err
+	}
+	return t.insertInto(tx, index, s, attributes)
+}
+
+// InsertEmbed is InsertText for a value that counts as one unit: a JSON value, or a
+// free-standing *Type. As in yjs, a string is text, and without attributes it has none.
+// Errors: ErrIntegrated, ErrTooDeep and those of InsertText.
+func (t *Type) InsertEmbed(tx *Transaction, index uint64, value any, attributes Object) error {
+	v, err := normalEmbed(value)
+	if err != nil {
+		return err
+	}
+	if _, isText := v.(string); attributes == nil && !isText {
+		attributes = Object{}
+	}
+	return t.insertInto(tx, index, v, attributes)
+}
+
+func (t *Type) insertInto(tx *Transaction, index uint64, value any, attributes Object) error {
+	given, err := normalAttributes(attributes)
+	if err != nil {
+		return err
+	}
+	if t.free() {
+		return t.draft.insertText(t, index, value, given, attributes == nil)
+	}
+	if err := t.edits(tx, KindText, KindXMLText); err != nil {
+		return err
+	}
+	if err := t.within(index, 0); err != nil {
+		return err
+	}
+	if err := claim(value); err != nil || value == "" {
+		return err
+	}
+	t.insertAt(tx.doc, index, value, given, attributes == nil)
+	return nil
+}
+
+// insertAt inserts a string or one value, with the formats that are in force or with
+// given ones.
+func (t *Type) insertAt(d *Doc, index uint64, value any, given attributes, inherit bool) {
+	p := d.textPlace(t, index, inherit)
+	if inherit {
+		given = p.now
+	}
+	p.insert(value, given)
+}
+
+// Format sets formats on a range; a nil value ends one. Errors: as InsertText.
+func (t *Type) Format(tx *Transaction, index, length uint64, attributes Object) error {
+	given, err := normalAttributes(attributes)
+	if err != nil {
+		return err
+	}
+	if t.free() {
+		return t.draft.format(t, index, length, given)
+	}
+	if err := t.edits(tx, KindText, KindXMLText); err != nil {
+		return err
+	}
+	if err := t.within(index, length); err != nil || length == 0 {
+		return err
+	}
+	t.formatAt(tx.doc, index, length, given)
+	return nil
+}
+
+func (t *Type) formatAt(d *Doc, index, length uint64, given attributes) {
+	if p := d.textPlace(t, index, false); p.right != nil {
+		p.format(length, given)
+	}
+}
+
+func (t *Type) deleteAt(d *Doc, index, length uint64) {
+	p := d.textPlace(t, index, true)
+	p.delete(length)
+}
+
+// ApplyDelta makes several changes in one pass, from the start of the text on. Keeping
+// more than there is adds line breaks, as in yjs, up to a bound of 1,024 units. Errors: as
+// InsertEmbed; ErrValue also for an operation that is not exactly one of the three.
+func (t *Type) ApplyDelta(tx *Transaction, delta []DeltaOp) error {
+	ops, err := normalDelta(delta)
+	if err != nil {
+		return err
+	}
+	if t.free() {
+		return t.draft.applyDelta(t, ops)
+	}
+	if err := t.edits(tx, KindText, KindXMLText); err != nil {
+		return err
+	}
+	if err := fits(ops, t.length); err != nil {
+		return err
+	}
+	if err := claimDelta(ops); err != nil {
+		return err
+	}
+	t.applyDelta(tx.doc, ops)
+	return nil
+}
+
+func (t *Type) applyDelta(d *Doc, ops []deltaStep) {
+	p := textPlace{d: d, typ: t, right: t.start}
+	for _, op := range ops {
+		switch {
+		case op.retain > 0:
+			p.format(op.retain, op.attributes)
+		case op.delete > 0:
+			p.delete(op.delete)
+		case op.insert != "":
+			p.insert(op.insert, op.attributes)
+		}
+	}
+}
+
+// fits returns ErrRange if a delta reaches beyond a text of some length.
+func fits(ops []deltaStep, length uint64) error {
+	left, padding := length, uint64(0)
+	for i, op := range ops {
+		switch {
+		case op.delete > left:
+			return fmt.Errorf("operation %d deletes %d of %d units: %w", i, op.delete, left, ErrRange)
+		case op.retain > left:
+			if padding += op.retain - left; padding > maxPadding || padding < op.retain-left {
+				return fmt.Errorf("operation %d keeps %d of %d units: %w", i, op.retain, left, ErrRange)
+			}
+			left = 0
+		default:
+			left -= op.retain + op.delete
+		}
+	}
+	return nil
+}
+
+// textPlace is a place between two items of a text, with the formats in force. The
+// rules are those of yjs (https://github.com/yjs/yjs, YText.js), oddities included,
+// because they decide which bytes an edit makes.
+type textPlace struct {
+	d           *Doc
+	typ         *Type
+	left, right *item
+	index       uint64
+	now         attributes
+}
+
+// textPlace finds the place at an index. near says that yjs starts from a place that it
+// remembers, if it remembers any.
+func (d *Doc) textPlace(t *Type, index uint64, near bool) textPlace {
+	p := textPlace{d: d, typ: t, right: t.start}
+	if near && t.remembers() {
+		if t.places == nil {
+			t.places = &places{}
+		}
+		if at, start, ok := t.places.find(t, index); ok {
+			p.left, p.right, p.index = at.left, at, min(start, index)
+		}
+	}
+	p.advance(index - p.index)
+	return p
+}
+
+// advance goes on by so many units, and stops right behind them.
+func (p *textPlace) advance(units uint64) {
+	for p.right != nil && units > 0 {
+		if !p.right.isGap() {
+			if units < p.right.length {
+				p.d.cleanStart(ID{p.right.id.Client, p.right.id.Clock + units})
+			}
+			units -= p.right.length
+		}
+		p.forward()
+	}
+}
+
+// forward goes behind the next item.
+func (p *textPlace) forward() {
+	if it := p.right; !it.deleted() {
+		if f, ok := it.content.(*formatContent); ok {
+			p.now = p.now.apply(f.key, f)
+		} else {
+			p.index += it.length
+		}
+	}
+	p.left, p.right = p.right, p.right.right
+}
+
+// put inserts content and goes behind it.
+func (p *textPlace) put(c content, length uint64) {
+	p.right = p.d.insert(p.left, p.right, p.typ, nil, c, length)
+	p.forward()
+}
+
+// insert inserts a string or one value with exactly the given formats.
+func (p *textPlace) insert(value any, given attributes) {
+	for _, f := range p.now {
+		if !given.has(f.key) {
+			given = given.with(&formatContent{key: f.key})
+		}
+	}
+	given = given.ordered()
+	p.skipEqual(given)
+	negated := p.startFormats(given)
+	c, length := textContent(value)
+	p.typ.places.inserted(p.index, length)
+	if text, ok := c.(*stringContent); !ok || !p.extend(text, length) {
+		p.put(c, length)
+	}
+	p.endFormats(negated)
+}
+
+// textContent makes the content of a string or of one value.
+func textContent(value any) (c content, length uint64) {
+	switch v := value.(type) {
+	case string:
+		text := []byte(v)
+		return &stringContent{text}, utf16Len(text)
+	case *Type:
+		return &typeContent{v}, 1
+	default:
+		return &embedContent{v}, 1
+	}
+}
+
+// extend adds text to the item on the left, if at the end of the transaction both
+// would be merged anyway: what this client wrote last, and goes on with.
+func (p *textPlace) extend(c *stringContent, length uint64) bool {
+	it, d := p.left, p.d
+	if it == nil || it.id.Client != d.clientID || it.deleted() || d.observed {
+		return false
+	}
+	s := d.clientStructs(it.id.Client)
+	if it.end() != s.state() {
+		return false
+	}
+	right := p.right
+	text, ok := it.content.(*stringContent)
+	if !ok || (right != nil) != it.is(flagRightOrigin) || right != nil && right.id != it.rightOrigin || pairs(text.text, c.text) {
+		return false
+	}
+	d.touch(s)
+	text.text = append(text.text, c.text...)
+	it.length += length
+	p.typ.length += length
+	p.index += length
+	d.txn.change(d, p.typ)
+	return true
+}
+
+// skipEqual goes behind formats that are to be in force anyway.
+func (p *textPlace) skipEqual(given attributes) {
+	for p.right != nil {
+		if !p.right.deleted() {
+			f, ok := p.right.content.(*formatContent)
+			if !ok || !given.get(f.key).equal(f) {
+				return
+			}
+		}
+		p.forward()
+	}
+}
+
+// startFormats inserts what is to be in force and is not. It returns what was in force
+// instead.
+func (p *textPlace) startFormats(given attributes) (negated attributes) {
+	for _, f := range given {
+		was := p.now.get(f.key)
+		if was.equal(f) {
+			continue
+		}
+		negated = negated.with(was.as(f.key))
+		p.put(f.again(), 1)
+	}
+	return negated
+}
+
+// endFormats puts back in force what was.
+func (p *textPlace) endFormats(negated attributes) {
+	for p.right != nil {
+		if !p.right.deleted() {
+			f, ok := p.right.content.(*formatContent)
+			if !ok || !negated.has(f.key) || !negated.get(f.key).equal(f) {
+				break
+			}
+			negated = negated.without(f.key)
+		}
+		p.forward()
+	}
+	for _, f := range negated {
+		p.put(f.again(), 1)
+	}
+}
+
+// format sets formats on the next units.
+func (p *textPlace) format(length uint64, given attributes) {
+	p.skipEqual(given)
+	negated := p.startFormats(given)
+	for p.right != nil && (length > 0 || len(negated) > 0 && (p.right.deleted() || p.right.isFormat())) {
+		if it := p.right; !it.deleted() {
+			f, ok := it.content.(*formatContent)
+			switch {
+			case !ok:
+				if length < it.length {
+					p.d.cleanStart(ID{it.id.Client, it.id.Clock + length})
+				}
+				length -= it.length
+			case given.has(f.key):
+				if given.get(f.key).equal(f) {
+					negated = negated.without(f.key)
+				} else if length == 0 {
+					p.endFormats(negated)
+					return
+				} else {
+					negated = negated.with(f)
+				}
+				p.d.delete(it)
+			}
+		}
+		p.forward()
+	}
+	if length > 0 {
+		p.put(&stringContent{[]byte(strings.Repeat("\n", int(length)))}, length)
+	}
+	p.endFormats(negated)
+}
+
+// delete deletes the next units, and formats that are redundant without them.
+func (p *textPlace) delete(length uint64) {
+	before, start, left := p.now, p.right, length
+	for left > 0 && p.right != nil {
+		if it := p.right; !it.deleted() && it.isInText() {
+			if left < it.length {
+				p.d.cleanStart(ID{it.id.Client, it.id.Clock + left})
+			}
+			left -= it.length
+			p.d.delete(it)
+		}
+		p.forward()
+	}
+	if start != nil && p.typ.formatted {
+		p.now = p.d.cleanGap(start, p.right, before, p.now)
+	}
+	p.typ.places.deleted(p.index, length-left)
+}

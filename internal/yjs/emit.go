@@ -1,0 +1,66 @@
+package yjs
+
+import (
+	"cmp"
+	"math/rand/v2"
+	"slices"
+)
+
+// Emission is the update of one transaction.
+type Emission struct {
+	Update []byte // the receiver's
+	Local  bool   // made here, by Transact or by cleaning formats, not brought by Apply
+}
+
+type listener struct{ fn func(Emission) }
+
+// OnUpdate calls fn with the update of each transaction that changed the document, at
+// its end, until cancel is called. fn must not use the document.
+func (d *Doc) OnUpdate(fn func(Emission)) (cancel func()) {
+	l := &listener{fn}
+	d.listeners = append(slices.Clip(d.listeners), l)
+	return func() {
+		d.listeners = slices.DeleteFunc(slices.Clone(d.listeners), func(other *listener) bool { return other == l })
+	}
+}
+
+// emit encodes what a transaction changed.
+func (d *Doc) emit(t *Transaction) {
+	if len(d.listeners) == 0 || len(t.touched) == 0 && t.deletes.empty() {
+		return
+	}
+	if len(t.touched) > 1 {
+		slices.SortFunc(t.touched, func(a, b touch) int { return cmp.Compare(b.client, a.client) })
+	}
+	w := &d.scratch
+	w.reset()
+	for _, s := range t.touched {
+		first := s.find(s.before)
+		w.write(s.items[first], s.before-s.items[first].id.Clock)
+		for _, it := range s.items[first+1:] {
+			w.write(it, 0)
+		}
+	}
+	update := w.finish(&t.deletes)
+	for i, l := range d.listeners {
+		if i > 0 {
+			update = slices.Clone(update)
+		}
+		l.fn(Emission{update, t.local})
+	}
+}
+
+// ClientID returns the client that Transact writes as.
+func (d *Doc) ClientID() uint64 {
+	if d.clientID == 0 {
+		d.clientID = randomClientID()
+	}
+	return d.clientID
+}
+
+// SetClientID changes the client that Transact writes as, as assigning to
+// ydoc.clientID does. Nobody else must write under it.
+func (d *Doc) SetClientID(id uint64) { d.clientID = id }
+
+// randomClientID draws from 32 bits, as yjs does. It need not be secret.
+func randomClientID() uint64 { return uint64(max(rand.Uint32(), 1)) } //nolint:gosec // not secret

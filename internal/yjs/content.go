@@ -111,7 +111,7 @@ func (c *stringContent) join(right content) {
 }
 
 // pairs reports whether text ends and goes on with the halves of one surrogate pair.
-func pairs(text, next []byte) bool {
+func pairs[T []byte | string](text []byte, next T) bool {
 	n := len(text)
 	return n >= 3 && text[n-3] == 0xED && text[n-2] >= 0xA0 && text[n-2] < 0xB0 &&
 		len(next) >= 3 && next[0] == 0xED && next[1] >= 0xB0

@@ -37,8 +37,8 @@ type Doc struct {
 	missing        map[uint64]uint64 // client -> a clock at or below which pending may be waiting
 	pendingDeletes *deleteSet        // of content that is not had; nil for none
 
-	txn          *Transaction
-	spare        Transaction // reused
+	txn          *transaction
+	spare        transaction // reused
 	transactions uint64
 
 	clientID  uint64

@@ -209,19 +209,31 @@ func (f *draft) clear(t *Type) error {
 	return nil
 }
 
-func (f *draft) insertText(t *Type, index uint64, value any, given attributes, inherit bool) error {
+func (f *draft) insertText(t *Type, index uint64, text string, given attributes, inherit bool) error {
 	if err := t.is(KindText, KindXMLText); err != nil {
 		return err
 	}
-	if err := f.within(index, 0); err != nil || value == "" {
+	if err := f.within(index, 0); err != nil || text == "" {
 		return err
 	}
-	c, length := textContent(value)
-	if err := t.adopt(c); err != nil {
+	f.length += textLen(text)
+	f.edits = append(f.edits, func(d *Doc) { t.insertText(d, index, text, given, inherit) })
+	return nil
+}
+
+func (f *draft) insertEmbed(t *Type, index uint64, value any, given attributes) error {
+	if err := t.is(KindText, KindXMLText); err != nil {
 		return err
 	}
-	f.length += length
-	f.edits = append(f.edits, func(d *Doc) { t.insertAt(d, index, value, given, inherit) })
+	if err := f.within(index, 0); err != nil {
+		return err
+	}
+	if err := t.adopt(embedded(value)); err != nil {
+		return err
+	}
+	f.length++
+	// While it waits to be inserted, yjs forgets that there were no attributes.
+	f.edits = append(f.edits, func(d *Doc) { t.insertEmbed(d, index, value, given, false) })
 	return nil
 }
 
@@ -253,10 +265,13 @@ func (f *draft) applyDelta(t *Type, ops []deltaStep) error {
 		case op.retain > 0:
 			length += op.retain - min(op.retain, left)
 			left -= min(op.retain, left)
-		case op.insert != "":
-			c, n := textContent(op.insert)
-			contents = append(contents, c)
-			length += n
+		default:
+			if text, ok := op.insert.(string); ok {
+				length += textLen(text)
+			} else {
+				contents = append(contents, embedded(op.insert))
+				length++
+			}
 		}
 	}
 	if err := t.adopt(contents...); err != nil {

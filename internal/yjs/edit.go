@@ -27,7 +27,7 @@ func (t *Type) edits(tx *Transaction, kinds ...Kind) error {
 		return err
 	}
 	switch {
-	case tx == nil || tx.done:
+	case !tx.open():
 		return ErrClosed
 	case t.doc != tx.doc:
 		return ErrForeign

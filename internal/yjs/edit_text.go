@@ -21,34 +21,16 @@ type DeltaOp struct {
 // has those that are in force there; an empty Object stands for none. Errors: ErrRange,
 // ErrValue, and those of every edit (Delete).
 func (t *Type) InsertText(tx *Transaction, index uint64, text string, attributes Object) error {
-	s, err := normalText(text)
+	text, err := normalText(text)
 	if err != nil {
 		return err
 	}
-	return t.insertInto(tx, index, s, attributes)
-}
-
-// InsertEmbed is InsertText for a value that counts as one unit: a JSON value, or a
-// free-standing *Type. As in yjs, a string is text, and without attributes it has none.
-// Errors: ErrIntegrated, ErrTooDeep and those of InsertText.
-func (t *Type) InsertEmbed(tx *Transaction, index uint64, value any, attributes Object) error {
-	v, err := normalEmbed(value)
-	if err != nil {
-		return err
-	}
-	if _, isText := v.(string); attributes == nil && !isText {
-		attributes = Object{}
-	}
-	return t.insertInto(tx, index, v, attributes)
-}
-
-func (t *Type) insertInto(tx *Transaction, index uint64, value any, attributes Object) error {
 	given, err := normalAttributes(attributes)
 	if err != nil {
 		return err
 	}
 	if t.free() {
-		return t.draft.insertText(t, index, value, given, attributes == nil)
+		return t.draft.insertText(t, index, text, given, attributes == nil)
 	}
 	if err := t.edits(tx, KindText, KindXMLText); err != nil {
 		return err
@@ -56,21 +38,55 @@ func (t *Type) insertInto(tx *Transaction, index uint64, value any, attributes O
 	if err := t.within(index, 0); err != nil {
 		return err
 	}
-	if err := claim(value); err != nil || value == "" {
-		return err
+	if text != "" {
+		t.insertText(tx.doc, index, text, given, attributes == nil)
 	}
-	t.insertAt(tx.doc, index, value, given, attributes == nil)
 	return nil
 }
 
-// insertAt inserts a string or one value, with the formats that are in force or with
-// given ones.
-func (t *Type) insertAt(d *Doc, index uint64, value any, given attributes, inherit bool) {
+// insertText inserts with the formats that are in force there, or with given ones.
+func (t *Type) insertText(d *Doc, index uint64, text string, given attributes, inherit bool) {
 	p := d.textPlace(t, index, inherit)
 	if inherit {
 		given = p.now
 	}
-	p.insert(value, given)
+	p.insertText(text, given)
+}
+
+// InsertEmbed inserts a value that counts as one unit: a JSON value, or a free-standing
+// *Type. A string is text, as in yjs. Without attributes it has none. Errors:
+// ErrIntegrated, ErrTooDeep and those of InsertText.
+func (t *Type) InsertEmbed(tx *Transaction, index uint64, value any, attributes Object) error {
+	v, err := normalEmbed(value)
+	if err != nil {
+		return err
+	}
+	if text, ok := v.(string); ok {
+		return t.InsertText(tx, index, text, append(Object{}, attributes...))
+	}
+	given, err := normalAttributes(attributes)
+	if err != nil {
+		return err
+	}
+	if t.free() {
+		return t.draft.insertEmbed(t, index, v, given)
+	}
+	if err := t.edits(tx, KindText, KindXMLText); err != nil {
+		return err
+	}
+	if err := t.within(index, 0); err != nil {
+		return err
+	}
+	if err := claim(v); err != nil {
+		return err
+	}
+	t.insertEmbed(tx.doc, index, v, given, attributes == nil)
+	return nil
+}
+
+func (t *Type) insertEmbed(d *Doc, index uint64, value any, given attributes, near bool) {
+	p := d.textPlace(t, index, near)
+	p.insertEmbed(value, given)
 }
 
 // Format sets formats on a range; a nil value ends one. Errors: as InsertText.
@@ -220,6 +236,39 @@ func (p *textPlace) put(c content, length uint64) {
 
 // insert inserts a string or one value with exactly the given formats.
 func (p *textPlace) insert(value any, given attributes) {
+	if text, ok := value.(string); ok {
+		p.insertText(text, given)
+	} else {
+		p.insertEmbed(value, given)
+	}
+}
+
+func (p *textPlace) insertText(text string, given attributes) {
+	negated := p.begin(given)
+	length := textLen(text)
+	p.typ.places.inserted(p.index, length)
+	if !p.extend(text, length) {
+		p.put(&stringContent{[]byte(text)}, length)
+	}
+	p.endFormats(negated)
+}
+
+func (p *textPlace) insertEmbed(value any, given attributes) {
+	negated := p.begin(given)
+	p.typ.places.inserted(p.index, 1)
+	p.put(embedded(value), 1)
+	p.endFormats(negated)
+}
+
+func embedded(value any) content {
+	if t, ok := value.(*Type); ok {
+		return &typeContent{t}
+	}
+	return &embedContent{value}
+}
+
+// begin puts exactly the given formats in force. It returns what was in force instead.
+func (p *textPlace) begin(given attributes) (negated attributes) {
 	for _, f := range p.now {
 		if !given.has(f.key) {
 			given = given.with(&formatContent{key: f.key})
@@ -227,31 +276,12 @@ func (p *textPlace) insert(value any, given attributes) {
 	}
 	given = given.ordered()
 	p.skipEqual(given)
-	negated := p.startFormats(given)
-	c, length := textContent(value)
-	p.typ.places.inserted(p.index, length)
-	if text, ok := c.(*stringContent); !ok || !p.extend(text, length) {
-		p.put(c, length)
-	}
-	p.endFormats(negated)
-}
-
-// textContent makes the content of a string or of one value.
-func textContent(value any) (c content, length uint64) {
-	switch v := value.(type) {
-	case string:
-		text := []byte(v)
-		return &stringContent{text}, utf16Len(text)
-	case *Type:
-		return &typeContent{v}, 1
-	default:
-		return &embedContent{v}, 1
-	}
+	return p.startFormats(given)
 }
 
 // extend adds text to the item on the left, if at the end of the transaction both
 // would be merged anyway: what this client wrote last, and goes on with.
-func (p *textPlace) extend(c *stringContent, length uint64) bool {
+func (p *textPlace) extend(added string, length uint64) bool {
 	it, d := p.left, p.d
 	if it == nil || it.id.Client != d.clientID || it.deleted() || d.observed {
 		return false
@@ -262,11 +292,11 @@ func (p *textPlace) extend(c *stringContent, length uint64) bool {
 	}
 	right := p.right
 	text, ok := it.content.(*stringContent)
-	if !ok || (right != nil) != it.is(flagRightOrigin) || right != nil && right.id != it.rightOrigin || pairs(text.text, c.text) {
+	if !ok || (right != nil) != it.is(flagRightOrigin) || right != nil && right.id != it.rightOrigin || pairs(text.text, added) {
 		return false
 	}
 	d.touch(s)
-	text.text = append(text.text, c.text...)
+	text.text = append(text.text, added...)
 	it.length += length
 	p.typ.length += length
 	p.index += length

@@ -25,7 +25,7 @@ func (d *Doc) OnUpdate(fn func(Emission)) (cancel func()) {
 }
 
 // emit encodes what a transaction changed.
-func (d *Doc) emit(t *Transaction) {
+func (d *Doc) emit(t *transaction) {
 	if len(d.listeners) == 0 || len(t.touched) == 0 && t.deletes.empty() {
 		return
 	}

@@ -8,7 +8,7 @@ import "slices"
 // and so are part of the document's state.
 
 // changedFormats reports whether a text with formats changed.
-func (t *Transaction) changedFormats() bool {
+func (t *transaction) changedFormats() bool {
 	for _, typ := range t.changed {
 		if typ.changedIn == t.seq && typ.isText() && typ.formatted && (typ.item == nil || !typ.item.deleted()) {
 			return true
@@ -18,7 +18,7 @@ func (t *Transaction) changedFormats() bool {
 }
 
 // cleanFormats deletes formats that the transaction t made redundant.
-func (d *Doc) cleanFormats(t *Transaction) {
+func (d *Doc) cleanFormats(t *transaction) {
 	whole := map[*Type]bool{}
 	var order []*Type
 	cleanWhole := func(typ *Type) {

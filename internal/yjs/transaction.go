@@ -2,21 +2,28 @@ package yjs
 
 import "slices"
 
-// Transaction is what Doc.Transact changes, until its end. Everything that edits a
-// document asks for it.
+// Transaction lets a function edit a document. It is over when the function returns.
 type Transaction struct {
-	doc     *Doc
+	doc *Doc
+	seq uint64
+}
+
+// Doc returns the document.
+func (tx *Transaction) Doc() *Doc { return tx.doc }
+
+func (tx *Transaction) open() bool {
+	return tx != nil && tx.doc.txn != nil && tx.doc.txn.seq == tx.seq
+}
+
+// transaction collects what is changed, until its end.
+type transaction struct {
 	local   bool
-	done    bool
 	seq     uint64 // tells transactions apart, see Type.changedIn
 	deletes deleteSet
 	touched []touch // clients that got structs
 	changed []*Type // types that existed before, some perhaps deleted since
 	toMerge []*item // may merge with neighbours, beside new and deleted structs
 }
-
-// Doc returns the document.
-func (t *Transaction) Doc() *Doc { return t.doc }
 
 // touch remembers where a client's new structs start.
 type touch struct {
@@ -25,7 +32,7 @@ type touch struct {
 }
 
 // stateBefore returns a client's state at the start of the transaction.
-func (t *Transaction) stateBefore(d *Doc, client uint64) uint64 {
+func (t *transaction) stateBefore(d *Doc, client uint64) uint64 {
 	s := d.clientStructs(client)
 	switch {
 	case s == nil:
@@ -38,7 +45,7 @@ func (t *Transaction) stateBefore(d *Doc, client uint64) uint64 {
 
 // change notes that a type changed, unless the type is new itself. Cleaning formats
 // and what an edited document remembers ask for it.
-func (t *Transaction) change(d *Doc, typ *Type) {
+func (t *transaction) change(d *Doc, typ *Type) {
 	if !d.opts.Live && !d.edited || typ.changedIn == t.seq {
 		return
 	}
@@ -48,7 +55,7 @@ func (t *Transaction) change(d *Doc, typ *Type) {
 	}
 }
 
-func (t *Transaction) unchange(typ *Type) {
+func (t *transaction) unchange(typ *Type) {
 	if typ.changedIn == t.seq {
 		typ.changedIn = 0
 	}
@@ -60,25 +67,18 @@ func (t *Transaction) unchange(typ *Type) {
 // belongs to the same one. The error is that of fn.
 func (d *Doc) Transact(fn func(tx *Transaction) error) error {
 	if d.txn != nil {
-		return fn(d.txn)
+		return fn(&Transaction{d, d.txn.seq})
 	}
 	d.edited = true
-	tx := &Transaction{local: true}
-	tx.deletes, tx.touched, tx.changed, tx.toMerge = d.spare.deletes, d.spare.touched, d.spare.changed, d.spare.toMerge
-	d.begin(tx)
-	defer func() {
-		d.end(tx)
-		d.spare.deletes, d.spare.touched, d.spare.changed, d.spare.toMerge = tx.deletes, tx.touched, tx.changed, tx.toMerge
-		tx.deletes, tx.touched, tx.changed, tx.toMerge = deleteSet{}, nil, nil, nil
-	}()
-	return fn(tx)
+	t := d.begin(&d.spare, true)
+	defer d.end(t)
+	return fn(&Transaction{d, t.seq})
 }
 
 // transact runs fn, which brings in what others wrote, as a transaction.
 func (d *Doc) transact(fn func()) {
 	own := d.state(d.clientID)
-	d.spare.local = false
-	t := d.begin(&d.spare)
+	t := d.begin(&d.spare, false)
 	fn()
 	d.end(t)
 	if d.edited && d.state(d.clientID) != own {
@@ -86,26 +86,25 @@ func (d *Doc) transact(fn func()) {
 	}
 }
 
-func (d *Doc) begin(t *Transaction) *Transaction {
+func (d *Doc) begin(t *transaction, local bool) *transaction {
 	d.transactions++
-	t.doc, t.seq = d, d.transactions
+	t.local, t.seq = local, d.transactions
 	d.txn = t
 	return t
 }
 
 // end finishes a transaction. Cleaning formats is a transaction of its own, begun
 // before the first one is finished and finished after it, as in yjs.
-func (d *Doc) end(t *Transaction) {
+func (d *Doc) end(t *transaction) {
 	t.deletes.normalize()
-	t.done = true
 	if !t.local && d.edited {
 		for _, typ := range t.changed {
 			typ.places.forget()
 		}
 	}
-	var cleaning *Transaction
+	var cleaning *transaction
 	if !t.local && d.opts.Live && t.changedFormats() {
-		cleaning = d.begin(&Transaction{local: true})
+		cleaning = d.begin(new(transaction), true)
 		d.cleanFormats(t)
 		cleaning.deletes.normalize()
 	}
@@ -117,7 +116,7 @@ func (d *Doc) end(t *Transaction) {
 }
 
 // finish drops deleted content and merges runs, at the places where yjs tries.
-func (d *Doc) finish(t *Transaction) {
+func (d *Doc) finish(t *transaction) {
 	for _, c := range t.deletes.clients {
 		d.collectRanges(c)
 	}

@@ -27,6 +27,15 @@ func utf16Len(b []byte) uint64 {
 	return n
 }
 
+// textLen is utf16Len of a string.
+func textLen(s string) uint64 {
+	n := uint64(0)
+	for i := range len(s) {
+		n += unitsInByte(s[i])
+	}
+	return n
+}
+
 // unitsInByte counts what starts with a byte: nothing, a unit or a pair.
 func unitsInByte(c byte) uint64 {
 	switch {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"strings"
 )
 
 // errNotRecorded says that a session has nothing that a check compares.
@@ -483,14 +484,21 @@ func perform(e Engine, s *Session, prepare func(Client) error, compare func(c Cl
 	return clients, nil
 }
 
-func compareEmitted(_ Client, step Step, out [][]byte) error {
-	for i := range min(len(out), len(step.Out)) {
-		if err := same(fmt.Sprintf("update %d", i), out[i], step.Out[i]); err != nil {
+func compareEmitted(c Client, step Step, out [][]byte) error {
+	if err := sameList("emitted", out, step.Out); err != nil {
+		return err
+	}
+	return sameList("announced", c.Announced(), step.Announced)
+}
+
+func sameList(what string, got, want [][]byte) error {
+	for i := range min(len(got), len(want)) {
+		if err := same(fmt.Sprintf("%s update %d", what, i), got[i], want[i]); err != nil {
 			return err
 		}
 	}
-	if len(out) != len(step.Out) {
-		return fmt.Errorf("%d updates, want %d", len(out), len(step.Out))
+	if len(got) != len(want) {
+		return fmt.Errorf("%d updates %s, want %d", len(got), what, len(want))
 	}
 	return nil
 }
@@ -578,7 +586,11 @@ func act(c Client, step Step) ([][]byte, error) {
 func (s Step) what() string {
 	switch {
 	case s.Do != nil:
-		return fmt.Sprintf("client %d does %+v", s.Client, s.Do)
+		ops := make([]string, len(s.Do))
+		for i, op := range s.Do {
+			ops[i] = op.String()
+		}
+		return fmt.Sprintf("client %d does %s", s.Client, strings.Join(ops, " "))
 	case s.Apply != nil:
 		return fmt.Sprintf("client %d receives", s.Client)
 	case s.Undo:

@@ -109,6 +109,10 @@ type Client interface {
 
 	// Emitted returns the updates since the last call, in order.
 	Emitted() [][]byte
+
+	// Announced returns the updates that yjs's 'update' event gives because of received
+	// ones, since the last call.
+	Announced() [][]byte
 }
 
 // WatchedClient is a Client whose roots can be observed.

@@ -96,7 +96,8 @@ type Step struct {
 	Redo          bool
 	StopCapturing bool
 	Declare       *Root
-	Out           [][]byte
+	Out           [][]byte // emitted updates
+	Announced     [][]byte // those that say what received updates brought
 
 	// Observed is what observeDeep of each root was called with, in the order of the
 	// calls, in sessions that are Watched.
@@ -137,7 +138,12 @@ type Op struct {
 	Values     []any
 	Attributes []Pair
 	Delta      []DeltaOp
+
+	raw json.RawMessage // as it was recorded
 }
+
+// String returns the operation as it was recorded.
+func (op Op) String() string { return string(op.raw) }
 
 // PathStep is a step towards a shared type. Exactly one of its parts counts,
 // by Kind.
@@ -205,11 +211,11 @@ type rawSession struct {
 
 type rawStep struct {
 	C                int
-	Do               []rawOp
+	Do               []json.RawMessage
 	Apply, Sync      *int
 	Undo, Redo, Stop int
 	Declare          *string
-	Out              []int
+	Out, Re          []int
 	Ev               [][2]json.RawMessage
 }
 
@@ -395,7 +401,7 @@ func (s *Session) addReadings(raw *rawSession, blobs blobs) {
 func (s *Session) HasReadings() bool { return len(s.Runs) > 0 }
 
 func (r rawStep) step(s *Session, blobs blobs) (Step, error) {
-	step := Step{Client: r.C, Undo: r.Undo != 0, Redo: r.Redo != 0, StopCapturing: r.Stop != 0, Out: blobs.list(r.Out)}
+	step := Step{Client: r.C, Undo: r.Undo != 0, Redo: r.Redo != 0, StopCapturing: r.Stop != 0, Out: blobs.list(r.Out), Announced: blobs.list(r.Re)}
 	if r.Apply != nil {
 		step.Apply = blobs[*r.Apply]
 	}
@@ -409,11 +415,16 @@ func (r rawStep) step(s *Session, blobs blobs) (Step, error) {
 		}
 		step.Declare = &s.Roots[at]
 	}
-	for _, o := range r.Do {
-		op, err := o.op()
+	for _, data := range r.Do {
+		var raw rawOp
+		if err := json.Unmarshal(data, &raw); err != nil {
+			return step, err
+		}
+		op, err := raw.op()
 		if err != nil {
 			return step, err
 		}
+		op.raw = data
 		step.Do = append(step.Do, op)
 	}
 	for _, call := range r.Ev {

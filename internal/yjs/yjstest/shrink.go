@@ -12,7 +12,7 @@ const maxShrinkRounds = 400
 
 // Shrink looks for the fewest updates of a failing session that still make an
 // engine and real yjs differ, in a merge or in a document, and describes them.
-// It returns "" if no such difference is found.
+// It returns "" if no such difference is found. See also [Verifier.ShrinkScript].
 func (v *Verifier) Shrink(e Engine, s *Session) string {
 	for _, m := range s.Merges {
 		differs := func(in [][]byte) bool {
@@ -75,7 +75,7 @@ func unequal(want []byte, call func() ([]byte, error)) (differs bool) {
 }
 
 // fewest removes what is not needed for in to fail, larger pieces first.
-func fewest(in [][]byte, fails func([][]byte) bool) [][]byte {
+func fewest[T any](in []T, fails func([]T) bool) []T {
 	rounds := 0
 	for size := (len(in) + 1) / 2; size > 0; size /= 2 {
 		for at := 0; at+size <= len(in) && rounds < maxShrinkRounds; rounds++ {

@@ -210,10 +210,11 @@ const delta = (rng, length, o) => {
     const step = rng.weighted([
       [3, () => ({ insert: encodeValue((o.emoji ? emojiText : text)(rng)), ...attributes })],
       [o.embeds ? 1 : 0, () => ({ insert: { $: 'embed', v: encodeValue(embedValue(rng)) }, ...attributes })],
-      [left > 0 ? 3 : 0, () => ({ retain: rng.int(1, Math.min(left, 8)), ...attributes })],
+      // Beyond the end yjs adds line breaks.
+      [left > 0 ? 3 : 0.3, () => ({ retain: rng.int(1, rng.chance(0.1) ? left + 3 : Math.max(1, Math.min(left, 8))), ...attributes })],
       [left > 0 ? 2 : 0, () => ({ delete: rng.int(1, Math.min(left, 5)) })]
     ])()
-    at += (step.retain ?? 0) + (step.delete ?? 0)
+    at = Math.min(length, at + (step.retain ?? 0) + (step.delete ?? 0))
     out.push(step)
   }
   return out

@@ -32,7 +32,8 @@
 //                           {c, undo|redo|stop: 1, out} its undo manager
 //                           {c, sync: sv, out}         encodeStateAsUpdate(doc, sv)
 //                           {c, declare: root}         it declares a root
-//                           out lists the updates that yjs emitted for it, received ones aside;
+//                           out lists the updates that yjs emitted for it, re those that it announced
+//                           because of received ones;
 //                           ev, in sessions that are watched, what observers saw, see events.mjs
 //   ends                    [{state, sv, pending, content?, json?}] of each client after the script;
 //                           content and json where they are not those above
@@ -43,7 +44,7 @@ import { Prng } from './prng.mjs'
 import { eventsOf } from './events.mjs'
 import { families } from './families.mjs'
 import { applyOp } from './ops.mjs'
-import { contentOf, declare, jsonOf } from './values.mjs'
+import { contentOf, declare, jsonOf, sent } from './values.mjs'
 
 export const familyNames = Object.keys(families)
 
@@ -178,7 +179,7 @@ class Session {
 
   client (id, c) {
     const doc = newDoc(id)
-    const client = { c, doc, had: new Set(), out: [], undo: null, declared: {}, memory: {}, steps: [] }
+    const client = { c, doc, had: new Set(), out: [], re: [], undo: null, declared: {}, memory: {}, steps: [] }
     if (!this.family.late) {
       client.declared = this.roots
       declare(doc, this.roots)
@@ -187,6 +188,7 @@ class Session {
       // A received update is announced again when it was integrated. Some
       // providers send that on, so some sessions do.
       if (origin === REMOTE) {
+        client.re.push(this.blobs.add(update))
         if (this.rng.chance(0.04)) this.publish(update, client)
         return
       }
@@ -208,8 +210,11 @@ class Session {
   }
 
   step (client, entry) {
-    const step = { c: client.c, ...entry, ...(client.out.length > 0 ? { out: client.out } : {}) }
+    const step = { c: client.c, ...entry }
+    if (client.out.length > 0) step.out = client.out
+    if (client.re.length > 0) step.re = client.re
     client.out = []
+    client.re = []
     this.script.push(step)
     if (!this.family.events) return
     client.steps.push(step)
@@ -386,7 +391,7 @@ class Session {
       declare(doc, this.roots)
       const end = { state, sv, pending }
       for (const [name, read] of [['content', contentOf], ['json', jsonOf]]) {
-        const value = read(doc, this.roots)
+        const value = sent(read(doc, this.roots))
         if (JSON.stringify(value) !== JSON.stringify(readings[name])) end[name] = value
       }
       return end

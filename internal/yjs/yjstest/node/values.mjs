@@ -242,6 +242,14 @@ const sortObjects = (t) => {
   return t
 }
 
+/** As a value is once it was sent: of a bigint 64 bits are. */
+export const sent = (t) => {
+  if (Array.isArray(t)) return t.map(sent)
+  if (t === null || typeof t !== 'object') return t
+  if (t.$ === 'bigint') return { $: 'bigint', v: BigInt.asIntN(64, BigInt(t.v)).toString() }
+  return Object.fromEntries(Object.entries(t).map(([k, v]) => [k, sent(v)]))
+}
+
 /**
  * toJSON of every declared root, in the tagged encoding. toJSON turns maps into
  * plain objects, so here the keys of every object are sorted (by their JSON).

@@ -191,13 +191,11 @@ type textPlace struct {
 // remembers, if it remembers any.
 func (d *Doc) textPlace(t *Type, index uint64, near bool) textPlace {
 	p := textPlace{d: d, typ: t, right: t.start}
-	if near && t.remembers() {
-		if t.places == nil {
-			t.places = &places{}
-		}
-		if at, start, ok := t.places.find(t, index); ok {
-			p.left, p.right, p.index = at.left, at, min(start, index)
-		}
+	if at, start, ok := t.remembered(index, near); ok {
+		p.left, p.right, p.index = at.left, at, start
+	} else if t.spans != nil && index > 0 {
+		p.right, p.index, p.now = t.holder(index)
+		p.left = p.right.left
 	}
 	p.advance(index - p.index)
 	return p
@@ -205,7 +203,8 @@ func (d *Doc) textPlace(t *Type, index uint64, near bool) textPlace {
 
 // advance goes on by so many units, and stops right behind them.
 func (p *textPlace) advance(units uint64) {
-	for p.right != nil && units > 0 {
+	steps := 0
+	for ; p.right != nil && units > 0; steps++ {
 		if !p.right.isGap() {
 			if units < p.right.length {
 				p.d.cleanStart(ID{p.right.id.Client, p.right.id.Clock + units})
@@ -214,6 +213,7 @@ func (p *textPlace) advance(units uint64) {
 		}
 		p.forward()
 	}
+	p.typ.walked(steps)
 }
 
 // forward goes behind the next item.
@@ -299,6 +299,7 @@ func (p *textPlace) extend(added string, length uint64) bool {
 	text.text = append(text.text, added...)
 	it.length += length
 	p.typ.length += length
+	it.grow(length)
 	p.index += length
 	d.txn.change(d, p.typ)
 	return true

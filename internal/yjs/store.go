@@ -124,6 +124,10 @@ func (d *Doc) split(left *item, offset uint64) *item {
 	} else if right.parentSub != nil {
 		right.parent.entries.set(right.parentSub, right)
 	}
+	if right.parentSub == nil {
+		left.grow(-right.visibleLen())
+		right.enter()
+	}
 	d.txn.toMerge = append(d.txn.toMerge, right)
 	return right
 }

@@ -244,6 +244,9 @@ func join(left, right *item) bool {
 	if right.is(flagPointed) {
 		left.parent.places.merged(left, right)
 	}
+	if right.parentSub == nil {
+		right.leave()
+	}
 	left.content.(runContent).join(right.content)
 	if right.parentSub != nil && right.parent.entries.get(*right.parentSub) == right {
 		right.parent.entries.set(right.parentSub, left)

@@ -24,7 +24,7 @@ func (d *Doc) markDeleted(it *item) *Type {
 		it.parent.places.disturb()
 	}
 	d.txn.deletes.add(it.id.Client, Range{it.id.Clock, it.length})
-	d.txn.change(d, it.parent)
+	d.txn.change(d, it.parent, it.parentSub)
 	return it.nestedType()
 }
 

@@ -40,10 +40,12 @@ type Doc struct {
 	txn          *transaction
 	spare        transaction // reused
 	transactions uint64
+	ended        []*transaction // not finished yet
 
 	clientID  uint64
 	edited    bool // Transact was used
-	observed  bool // somebody is told of changes
+	observed  bool // somebody is told what changes
+	observers map[*Type][]*observer
 	listeners []*listener
 	scratch   structWriter // of emit
 }

@@ -301,7 +301,7 @@ func (p *textPlace) extend(added string, length uint64) bool {
 	p.typ.length += length
 	it.grow(length)
 	p.index += length
-	d.txn.change(d, p.typ)
+	d.txn.change(d, p.typ, nil)
 	return true
 }
 

@@ -81,7 +81,7 @@ func (d *Doc) integrate(it *item, offset uint64) {
 	}
 	d.addStruct(it)
 	d.integrateContent(it)
-	d.txn.change(d, parent)
+	d.txn.change(d, parent, it.parentSub)
 	if (parent.item != nil && parent.item.deleted()) || (it.parentSub != nil && it.right != nil) {
 		// The parent is gone, or this is not the newest value of its key.
 		d.delete(it)

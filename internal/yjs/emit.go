@@ -53,7 +53,7 @@ const maxScratch = 1 << 20
 // ClientID returns the client that Transact writes as.
 func (d *Doc) ClientID() uint64 {
 	if d.clientID == 0 {
-		d.clientID = randomClientID()
+		d.newClientID()
 	}
 	return d.clientID
 }
@@ -62,5 +62,10 @@ func (d *Doc) ClientID() uint64 {
 // ydoc.clientID does. Nobody else must write under it.
 func (d *Doc) SetClientID(id uint64) { d.clientID = id }
 
-// randomClientID draws from 32 bits, as yjs does. It need not be secret.
-func randomClientID() uint64 { return uint64(max(rand.Uint32(), 1)) } //nolint:gosec // not secret
+// newClientID draws a client that wrote nothing here, from 32 bits as yjs does.
+func (d *Doc) newClientID() {
+	d.clientID = 0
+	for d.clientID == 0 || d.clients[d.clientID] != nil {
+		d.clientID = uint64(rand.Uint32())
+	}
+}

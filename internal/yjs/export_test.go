@@ -117,12 +117,12 @@ func (t *Type) CheckIndex() error {
 	if t.spans == nil {
 		return nil
 	}
-	it, now := t.start, attributes(nil)
+	it, now := t.start, formats{}
 	var units uint64
 	var walk func(s *span) error
 	walk = func(s *span) error {
 		before := units
-		was := now
+		was := now.clone()
 		if s.kids == nil {
 			if s.first != it {
 				return fmt.Errorf("a leaf starts at %v, the list is at %v", s.first, it)
@@ -140,7 +140,7 @@ func (t *Type) CheckIndex() error {
 					units += n
 				}
 				if f, ok := it.content.(*formatContent); ok && !it.deleted() {
-					now = now.apply(f.key, f)
+					now.apply(f)
 				}
 				it = it.right
 			}
@@ -156,8 +156,8 @@ func (t *Type) CheckIndex() error {
 		if units-before != s.length {
 			return fmt.Errorf("a span has %d units, want %d", s.length, units-before)
 		}
-		if got := s.formats().applyTo(was); !slices.Equal(got, now) {
-			return fmt.Errorf("formats after a span are %v, want %v", got, now)
+		if s.changes().applyTo(&was); !slices.Equal(was.list(), now.list()) {
+			return fmt.Errorf("formats after a span are %v, want %v", was.list(), now.list())
 		}
 		return nil
 	}

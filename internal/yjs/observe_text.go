@@ -1,7 +1,5 @@
 package yjs
 
-import "slices"
-
 // textDelta computes the delta of a text event, by the rules of yjs (YTextEvent).
 func (e *Event) textDelta() []DeltaOp {
 	w := textDelta{event: e}
@@ -21,9 +19,9 @@ func (e *Event) textDelta() []DeltaOp {
 type textDelta struct {
 	event   *Event
 	out     deltaBuilder
-	now     attributes // in force after the change
-	old     attributes // in force before it
-	changed attributes // to be set on what is kept
+	now     formats // in force after the change
+	old     formats // in force before it
+	changed formats // to be set on what is kept
 
 	step   DeltaOp // not done yet: text that is inserted, or how much is kept or deleted
 	insert []byte
@@ -42,7 +40,7 @@ func (w *textDelta) content(it *item) {
 			return
 		}
 		w.flush()
-		w.out.ops = append(w.out.ops, DeltaOp{Insert: it.values(nil)[0], Attributes: w.inForce()})
+		w.out.ops = append(w.out.ops, DeltaOp{Insert: it.values(nil)[0], Attributes: w.now.object()})
 	case e.deletes(it):
 		if w.step.Delete == 0 {
 			w.flush()
@@ -66,29 +64,29 @@ func (w *textDelta) format(it *item, f *formatContent) {
 		case !w.now.get(f.key).equal(f):
 			w.flushRetain()
 			if w.old.get(f.key).equal(f) {
-				w.changed = w.changed.without(f.key)
+				w.changed.remove(f.key)
 			} else {
-				w.changed = w.changed.with(f)
+				w.changed.set(f)
 			}
 		case f.value != nil:
 			gone = true
 		}
 	case e.deletes(it):
-		w.old = w.old.with(f)
+		w.old.set(f)
 		if was := w.now.get(f.key); !was.equal(f) {
 			w.flushRetain()
-			w.changed = w.changed.with(was.as(f.key))
+			w.changed.set(was.as(f.key))
 		}
 	case !it.deleted():
-		w.old = w.old.with(f)
+		w.old.set(f)
 		if set := w.changed.get(f.key); set != nil {
 			switch {
 			case !set.equal(f):
 				w.flushRetain()
 				if f.value == nil {
-					w.changed = w.changed.without(f.key)
+					w.changed.remove(f.key)
 				} else {
-					w.changed = w.changed.with(f)
+					w.changed.set(f)
 				}
 			case set.value != nil:
 				gone = true
@@ -99,7 +97,7 @@ func (w *textDelta) format(it *item, f *formatContent) {
 		if len(w.insert) > 0 {
 			w.flush()
 		}
-		w.now = w.now.apply(f.key, f)
+		w.now.apply(f)
 	}
 }
 
@@ -113,7 +111,7 @@ func (w *textDelta) flushRetain() {
 func (w *textDelta) flush() {
 	switch {
 	case len(w.insert) > 0:
-		w.out.ops = append(w.out.ops, DeltaOp{Insert: string(w.insert), Attributes: w.inForce()})
+		w.out.ops = append(w.out.ops, DeltaOp{Insert: string(w.insert), Attributes: w.now.object()})
 	case w.step.Delete > 0:
 		w.out.ops = append(w.out.ops, w.step)
 	case w.step.Retain > 0:
@@ -121,20 +119,4 @@ func (w *textDelta) flush() {
 		w.out.ops = append(w.out.ops, w.step)
 	}
 	w.step, w.insert = DeltaOp{}, w.insert[:0]
-}
-
-func (w *textDelta) inForce() Object {
-	return slices.DeleteFunc(slices.Clone(w.now), func(f *formatContent) bool { return f.value == nil }).object()
-}
-
-// object returns the formats as an object, nil for none.
-func (a attributes) object() Object {
-	if len(a) == 0 {
-		return nil
-	}
-	var b objectBuilder
-	for _, f := range a {
-		b.set(f.key, f.value)
-	}
-	return b.object()
 }

@@ -14,13 +14,12 @@ const (
 // without counting from the start: a tree whose leaves are runs of the list. A sequence
 // has one only after something was far away in it; its items then know their leaf.
 type span struct {
-	up      *span
-	kids    []*span // of an inner span
-	first   *item   // of a leaf
-	items   int     // of a leaf
-	length  uint64  // countable, undeleted units
-	changes formatChanges
-	summed  bool // changes is what the formats of the span do
+	up     *span
+	kids   []*span        // of an inner span
+	first  *item          // of a leaf
+	items  int            // of a leaf
+	length uint64         // countable, undeleted units
+	sum    *formatChanges // of its formats, nil if not known
 }
 
 // walked makes an index if it took many steps to find a place.
@@ -69,7 +68,7 @@ func (it *item) visibleLen() uint64 {
 
 // holder returns the item of an indexed sequence that holds the nth unit, counted from
 // 1, the units before it, and the formats in force before it. There must be so many.
-func (t *Type) holder(n uint64) (it *item, before uint64, now attributes) {
+func (t *Type) holder(n uint64) (it *item, before uint64, now formats) {
 	s, left := t.spans, n
 	for s.kids != nil {
 		for _, kid := range s.kids {
@@ -79,13 +78,13 @@ func (t *Type) holder(n uint64) (it *item, before uint64, now attributes) {
 			}
 			left -= kid.length
 			if t.formatted {
-				now = kid.formats().applyTo(now)
+				kid.changes().applyTo(&now)
 			}
 		}
 	}
 	for it = s.first; ; it = it.right {
 		if f, ok := it.content.(*formatContent); ok && !it.deleted() {
-			now = now.apply(f.key, f)
+			now.apply(f)
 		}
 		length := it.visibleLen()
 		if length >= left {
@@ -118,7 +117,7 @@ func (it *item) grow(units uint64) {
 // reformat notes that a format at an item came or went.
 func (it *item) reformat() {
 	for s := it.span; s != nil; s = s.up {
-		s.changes, s.summed = nil, false
+		s.sum = nil
 	}
 }
 
@@ -196,7 +195,7 @@ func (s *span) halve(t *Type) {
 		}
 	}
 	s.length -= right.length
-	s.changes, s.summed = nil, false
+	s.sum = nil
 	if s.up == nil {
 		s.up = &span{kids: []*span{s}, length: s.length + right.length}
 		t.spans = s.up
@@ -208,61 +207,56 @@ func (s *span) halve(t *Type) {
 	}
 }
 
-// formats returns what the formats of a span do to those in force before it.
-func (s *span) formats() formatChanges {
-	if s.summed {
-		return s.changes
+// changes returns what the formats of a span do to those in force before it.
+func (s *span) changes() *formatChanges {
+	if s.sum != nil {
+		return s.sum
 	}
-	var sum formatChanges
+	s.sum = &formatChanges{}
 	if s.kids == nil {
 		it := s.first
 		for range s.items {
 			if f, ok := it.content.(*formatContent); ok && !it.deleted() {
-				sum = sum.add(f)
+				s.sum.add(f)
 			}
 			it = it.right
 		}
-	} else {
-		for _, kid := range s.kids {
-			for _, c := range kid.formats() {
-				if c.anew {
-					sum = sum.add(&formatContent{key: c.key})
-				}
-				sum = sum.add(c.formatContent)
-			}
-		}
 	}
-	s.changes, s.summed = sum, true
-	return sum
+	for _, kid := range s.kids {
+		kid.changes().each(s.sum.add)
+	}
+	return s.sum
 }
 
 // formatChanges are what a run of formats does, each key once, in the order in which
 // keys came into force.
-type formatChanges []formatChange
-
-type formatChange struct {
-	*formatContent
-	anew bool // the key was ended before, so it goes behind the others
+type formatChanges struct {
+	last formats
+	anew map[string]bool // keys that were ended before, so that they go behind the others
 }
 
-func (c formatChanges) add(f *formatContent) formatChanges {
-	at := slices.IndexFunc(c, func(other formatChange) bool { return other.key == f.key })
-	switch {
-	case at < 0:
-		return append(c, formatChange{f, false})
-	case f.value == nil || c[at].value != nil:
-		c[at].formatContent = f
-		return c
-	}
-	return append(slices.Delete(c, at, at+1), formatChange{f, true})
-}
-
-func (c formatChanges) applyTo(now attributes) attributes {
-	for _, change := range c {
-		if change.anew {
-			now = now.without(change.key)
+func (c *formatChanges) add(f *formatContent) {
+	if was := c.last.get(f.key); was != nil && was.value == nil && f.value != nil {
+		c.last.remove(f.key)
+		if c.anew == nil {
+			c.anew = map[string]bool{}
 		}
-		now = now.apply(change.key, change.formatContent)
+		c.anew[f.key] = true
 	}
-	return now
+	c.last.set(f)
 }
+
+// each calls fn with formats that do the same.
+func (c *formatChanges) each(fn func(*formatContent)) {
+	for _, f := range c.last.order {
+		if f == nil {
+			continue
+		}
+		if c.anew[f.key] {
+			fn(&formatContent{key: f.key})
+		}
+		fn(f)
+	}
+}
+
+func (c *formatChanges) applyTo(now *formats) { c.each(now.apply) }

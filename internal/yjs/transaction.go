@@ -88,7 +88,7 @@ func (d *Doc) transact(fn func()) {
 	t := d.begin(false)
 	fn()
 	if d.edited && d.state(d.clientID) != own {
-		d.clientID = randomClientID() // somebody else writes under it
+		d.newClientID() // somebody else writes under it
 	}
 	d.end(t)
 }

@@ -153,6 +153,14 @@ func (w *writer) string(s string) {
 	replaceSurrogates(w.buf[start:])
 }
 
+// text is string for bytes.
+func (w *writer) text(b []byte) {
+	w.uint(uint64(len(b)))
+	start := len(w.buf)
+	w.buf = append(w.buf, b...)
+	replaceSurrogates(w.buf[start:])
+}
+
 func (w *writer) id(id ID) {
 	w.uint(id.Client)
 	w.uint(id.Clock)

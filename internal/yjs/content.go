@@ -54,12 +54,12 @@ func (*stringContent) countable() bool { return true }
 
 func (c *stringContent) write(w *writer, length, offset uint64) {
 	if offset == 0 {
-		w.string(string(c.text))
+		w.text(c.text)
 		return
 	}
 	at, inPair := c.offset(length, offset)
 	if !inPair {
-		w.string(string(c.text[at:]))
+		w.text(c.text[at:])
 		return
 	}
 	// The lone low half is three bytes, like the replacement character.

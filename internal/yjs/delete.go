@@ -14,13 +14,17 @@ func (d *Doc) delete(it *item) {
 func (d *Doc) markDeleted(it *item) *Type {
 	if it.countable() && it.parentSub == nil {
 		it.parent.length -= it.length
+		it.grow(-it.length)
+	}
+	if it.isFormat() {
+		it.reformat()
 	}
 	it.bits |= flagDeleted
 	if it.is(flagPointed) {
 		it.parent.places.disturb()
 	}
 	d.txn.deletes.add(it.id.Client, Range{it.id.Clock, it.length})
-	d.txn.change(d, it.parent)
+	d.txn.change(d, it.parent, it.parentSub)
 	return it.nestedType()
 }
 
@@ -94,7 +98,7 @@ func (d *Doc) collectChildren(t *Type) {
 				toGC(it)
 			}
 		}
-		t.start, t.entries = nil, typeMap{}
+		t.start, t.entries, t.spans = nil, typeMap{}, nil
 	}
 }
 

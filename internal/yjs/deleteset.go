@@ -24,6 +24,17 @@ func (ds *deleteSet) reset() {
 	ds.index = nil
 }
 
+// has reports whether a normalized set holds a unit.
+func (ds *deleteSet) has(id ID) bool {
+	at := ds.find(id.Client)
+	if at < 0 {
+		return false
+	}
+	ranges := ds.clients[at].ranges
+	i, ok := slices.BinarySearchFunc(ranges, id.Clock, func(r Range, clock uint64) int { return cmp.Compare(r.Clock, clock) })
+	return ok || i > 0 && ranges[i-1].end() > id.Clock
+}
+
 func (ds *deleteSet) find(client uint64) int {
 	if ds.index != nil {
 		if at, ok := ds.index[client]; ok {

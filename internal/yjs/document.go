@@ -40,12 +40,14 @@ type Doc struct {
 	txn          *transaction
 	spare        transaction // reused
 	transactions uint64
+	ended        []*transaction // not finished yet
 
 	clientID  uint64
 	edited    bool // Transact was used
-	observed  bool // somebody is told of changes
+	observed  bool // somebody is told what changes
+	observers map[*Type][]*observer
 	listeners []*listener
-	scratch   structWriter // of emit
+	scratch   writer // of emit
 }
 
 // NewDoc returns an empty document.
@@ -353,20 +355,21 @@ func (d *Doc) Encode(stateVector []byte) ([]byte, error) {
 }
 
 func (d *Doc) encodeIntegrated(known map[uint64]uint64) []byte {
-	var w structWriter
+	var news []*structs
+	size := 0
 	for _, client := range d.sortedClients() {
-		s := d.clients[client]
-		from := known[client]
-		if from >= s.state() {
-			continue
-		}
-		first := s.find(from)
-		w.write(s.items[first], from-s.items[first].id.Clock)
-		for _, it := range s.items[first+1:] {
-			w.write(it, 0)
+		if s := d.clients[client]; known[client] < s.state() {
+			news = append(news, s)
+			size += s.sizeFrom(known[client])
 		}
 	}
-	return w.finish(d.deleted())
+	w := writer{make([]byte, 0, size)}
+	w.uint(uint64(len(news)))
+	for _, s := range news {
+		s.write(&w, known[s.client])
+	}
+	d.deleted().write(&w)
+	return w.buf
 }
 
 // sortedClients returns the clients, higher ones first.

@@ -209,7 +209,7 @@ func (f *draft) clear(t *Type) error {
 	return nil
 }
 
-func (f *draft) insertText(t *Type, index uint64, text string, given attributes, inherit bool) error {
+func (f *draft) insertText(t *Type, index uint64, text string, given *formats, inherit bool) error {
 	if err := t.is(KindText, KindXMLText); err != nil {
 		return err
 	}
@@ -221,7 +221,7 @@ func (f *draft) insertText(t *Type, index uint64, text string, given attributes,
 	return nil
 }
 
-func (f *draft) insertEmbed(t *Type, index uint64, value any, given attributes) error {
+func (f *draft) insertEmbed(t *Type, index uint64, value any, given *formats) error {
 	if err := t.is(KindText, KindXMLText); err != nil {
 		return err
 	}
@@ -237,7 +237,7 @@ func (f *draft) insertEmbed(t *Type, index uint64, value any, given attributes) 
 	return nil
 }
 
-func (f *draft) format(t *Type, index, length uint64, given attributes) error {
+func (f *draft) format(t *Type, index, length uint64, given *formats) error {
 	if err := t.is(KindText, KindXMLText); err != nil {
 		return err
 	}

@@ -81,25 +81,19 @@ func (d *Doc) listPlace(t *Type, index uint64) *item {
 	if index == 0 {
 		return nil
 	}
-	at := t.start
-	if t.remembers() {
-		if t.places == nil {
-			t.places = &places{}
+	at, index := t.near(index)
+	if index == 0 {
+		// Behind what is there to the left, so that this goes before deleted content.
+		for at = at.left; at != nil && at.deleted(); {
+			at = at.left
 		}
-		if near, start, ok := t.places.find(t, index); ok {
-			at = near
-			if index -= min(start, index); index == 0 {
-				// Behind what is there to the left, so that this goes before deleted content.
-				for at = at.left; at != nil && at.deleted(); {
-					at = at.left
-				}
-				if at != nil && at.countable() {
-					index = at.length
-				}
-			}
+		if at != nil && at.countable() {
+			index = at.length
 		}
 	}
+	steps := 0
 	for ; at != nil; at = at.right {
+		steps++
 		if at.isGap() {
 			continue
 		}
@@ -111,24 +105,33 @@ func (d *Doc) listPlace(t *Type, index uint64) *item {
 		}
 		index -= at.length
 	}
+	t.walked(steps)
 	return at
+}
+
+// near returns an item of the sequence to count from, and how many units index is
+// behind its start. Only a place that yjs remembers may be exactly there.
+func (t *Type) near(index uint64) (at *item, rest uint64) {
+	if at, start, ok := t.remembered(index, true); ok {
+		return at, index - start
+	}
+	if t.spans != nil && index > 0 {
+		at, start, _ := t.holder(index)
+		return at, index - start
+	}
+	return t.start, index
 }
 
 // last returns the last item of a sequence, deleted or not.
 func (t *Type) last() *item {
-	it := t.start
-	if t.places != nil && len(t.places.at) > 0 {
-		best := 0
-		for i, at := range t.places.index {
-			if at > t.places.index[best] {
-				best = i
-			}
-		}
-		it = t.places.at[best]
+	if t.spans != nil {
+		return t.lastItem()
 	}
-	for it != nil && it.right != nil {
-		it = it.right
+	it, steps := t.start, 0
+	for ; it != nil && it.right != nil; it = it.right {
+		steps++
 	}
+	t.walked(steps)
 	return it
 }
 
@@ -204,21 +207,15 @@ func (t *Type) listContent(value any) (content, error) {
 
 // deleteList deletes values of an array or children of an XML node.
 func (d *Doc) deleteList(t *Type, index, length uint64) {
-	first, at := index, t.start
-	if t.remembers() {
-		if t.places == nil {
-			t.places = &places{}
-		}
-		if near, start, ok := t.places.find(t, index); ok {
-			at, index = near, index-min(start, index)
-		}
-	}
-	for ; at != nil && index > 0; at = at.right {
+	at, rest := t.near(index)
+	steps := 0
+	for ; at != nil && rest > 0; at = at.right {
+		steps++
 		if !at.isGap() {
-			if index < at.length {
-				d.cleanStart(ID{at.id.Client, at.id.Clock + index})
+			if rest < at.length {
+				d.cleanStart(ID{at.id.Client, at.id.Clock + rest})
 			}
-			index -= at.length
+			rest -= at.length
 		}
 	}
 	for left := length; left > 0 && at != nil; at = at.right {
@@ -231,5 +228,6 @@ func (d *Doc) deleteList(t *Type, index, length uint64) {
 		left -= at.length
 		d.delete(at)
 	}
-	t.places.deleted(first, length)
+	t.places.deleted(index, length)
+	t.walked(steps)
 }

@@ -45,10 +45,11 @@ func (t *Type) InsertText(tx *Transaction, index uint64, text string, attributes
 }
 
 // insertText inserts with the formats that are in force there, or with given ones.
-func (t *Type) insertText(d *Doc, index uint64, text string, given attributes, inherit bool) {
+func (t *Type) insertText(d *Doc, index uint64, text string, given *formats, inherit bool) {
 	p := d.textPlace(t, index, inherit)
 	if inherit {
-		given = p.now
+		now := p.now.clone()
+		given = &now
 	}
 	p.insertText(text, given)
 }
@@ -84,7 +85,7 @@ func (t *Type) InsertEmbed(tx *Transaction, index uint64, value any, attributes 
 	return nil
 }
 
-func (t *Type) insertEmbed(d *Doc, index uint64, value any, given attributes, near bool) {
+func (t *Type) insertEmbed(d *Doc, index uint64, value any, given *formats, near bool) {
 	p := d.textPlace(t, index, near)
 	p.insertEmbed(value, given)
 }
@@ -108,7 +109,7 @@ func (t *Type) Format(tx *Transaction, index, length uint64, attributes Object) 
 	return nil
 }
 
-func (t *Type) formatAt(d *Doc, index, length uint64, given attributes) {
+func (t *Type) formatAt(d *Doc, index, length uint64, given *formats) {
 	if p := d.textPlace(t, index, false); p.right != nil {
 		p.format(length, given)
 	}
@@ -184,20 +185,18 @@ type textPlace struct {
 	typ         *Type
 	left, right *item
 	index       uint64
-	now         attributes
+	now         formats
 }
 
 // textPlace finds the place at an index. near says that yjs starts from a place that it
 // remembers, if it remembers any.
 func (d *Doc) textPlace(t *Type, index uint64, near bool) textPlace {
 	p := textPlace{d: d, typ: t, right: t.start}
-	if near && t.remembers() {
-		if t.places == nil {
-			t.places = &places{}
-		}
-		if at, start, ok := t.places.find(t, index); ok {
-			p.left, p.right, p.index = at.left, at, min(start, index)
-		}
+	if at, start, ok := t.remembered(index, near); ok {
+		p.left, p.right, p.index = at.left, at, start
+	} else if t.spans != nil && index > 0 {
+		p.right, p.index, p.now = t.holder(index)
+		p.left = p.right.left
 	}
 	p.advance(index - p.index)
 	return p
@@ -205,7 +204,8 @@ func (d *Doc) textPlace(t *Type, index uint64, near bool) textPlace {
 
 // advance goes on by so many units, and stops right behind them.
 func (p *textPlace) advance(units uint64) {
-	for p.right != nil && units > 0 {
+	steps := 0
+	for ; p.right != nil && units > 0; steps++ {
 		if !p.right.isGap() {
 			if units < p.right.length {
 				p.d.cleanStart(ID{p.right.id.Client, p.right.id.Clock + units})
@@ -214,13 +214,14 @@ func (p *textPlace) advance(units uint64) {
 		}
 		p.forward()
 	}
+	p.typ.walked(steps)
 }
 
 // forward goes behind the next item.
 func (p *textPlace) forward() {
 	if it := p.right; !it.deleted() {
 		if f, ok := it.content.(*formatContent); ok {
-			p.now = p.now.apply(f.key, f)
+			p.now.apply(f)
 		} else {
 			p.index += it.length
 		}
@@ -235,7 +236,7 @@ func (p *textPlace) put(c content, length uint64) {
 }
 
 // insert inserts a string or one value with exactly the given formats.
-func (p *textPlace) insert(value any, given attributes) {
+func (p *textPlace) insert(value any, given *formats) {
 	if text, ok := value.(string); ok {
 		p.insertText(text, given)
 	} else {
@@ -243,21 +244,21 @@ func (p *textPlace) insert(value any, given attributes) {
 	}
 }
 
-func (p *textPlace) insertText(text string, given attributes) {
+func (p *textPlace) insertText(text string, given *formats) {
 	negated := p.begin(given)
 	length := textLen(text)
 	p.typ.places.inserted(p.index, length)
 	if !p.extend(text, length) {
 		p.put(&stringContent{[]byte(text)}, length)
 	}
-	p.endFormats(negated)
+	p.endFormats(&negated)
 }
 
-func (p *textPlace) insertEmbed(value any, given attributes) {
+func (p *textPlace) insertEmbed(value any, given *formats) {
 	negated := p.begin(given)
 	p.typ.places.inserted(p.index, 1)
 	p.put(embedded(value), 1)
-	p.endFormats(negated)
+	p.endFormats(&negated)
 }
 
 func embedded(value any) content {
@@ -268,13 +269,13 @@ func embedded(value any) content {
 }
 
 // begin puts exactly the given formats in force. It returns what was in force instead.
-func (p *textPlace) begin(given attributes) (negated attributes) {
-	for _, f := range p.now {
-		if !given.has(f.key) {
-			given = given.with(&formatContent{key: f.key})
+func (p *textPlace) begin(given *formats) (negated formats) {
+	for _, f := range p.now.order {
+		if f != nil && !given.has(f.key) {
+			given.set(&formatContent{key: f.key})
 		}
 	}
-	given = given.ordered()
+	given.sort()
 	p.skipEqual(given)
 	return p.startFormats(given)
 }
@@ -299,13 +300,14 @@ func (p *textPlace) extend(added string, length uint64) bool {
 	text.text = append(text.text, added...)
 	it.length += length
 	p.typ.length += length
+	it.grow(length)
 	p.index += length
-	d.txn.change(d, p.typ)
+	d.txn.change(d, p.typ, nil)
 	return true
 }
 
 // skipEqual goes behind formats that are to be in force anyway.
-func (p *textPlace) skipEqual(given attributes) {
+func (p *textPlace) skipEqual(given *formats) {
 	for p.right != nil {
 		if !p.right.deleted() {
 			f, ok := p.right.content.(*formatContent)
@@ -319,40 +321,40 @@ func (p *textPlace) skipEqual(given attributes) {
 
 // startFormats inserts what is to be in force and is not. It returns what was in force
 // instead.
-func (p *textPlace) startFormats(given attributes) (negated attributes) {
-	for _, f := range given {
+func (p *textPlace) startFormats(given *formats) (negated formats) {
+	for _, f := range given.list() {
 		was := p.now.get(f.key)
 		if was.equal(f) {
 			continue
 		}
-		negated = negated.with(was.as(f.key))
+		negated.set(was.as(f.key))
 		p.put(f.again(), 1)
 	}
 	return negated
 }
 
 // endFormats puts back in force what was.
-func (p *textPlace) endFormats(negated attributes) {
+func (p *textPlace) endFormats(negated *formats) {
 	for p.right != nil {
 		if !p.right.deleted() {
 			f, ok := p.right.content.(*formatContent)
 			if !ok || !negated.has(f.key) || !negated.get(f.key).equal(f) {
 				break
 			}
-			negated = negated.without(f.key)
+			negated.remove(f.key)
 		}
 		p.forward()
 	}
-	for _, f := range negated {
+	for _, f := range negated.list() {
 		p.put(f.again(), 1)
 	}
 }
 
 // format sets formats on the next units.
-func (p *textPlace) format(length uint64, given attributes) {
+func (p *textPlace) format(length uint64, given *formats) {
 	p.skipEqual(given)
 	negated := p.startFormats(given)
-	for p.right != nil && (length > 0 || len(negated) > 0 && (p.right.deleted() || p.right.isFormat())) {
+	for p.right != nil && (length > 0 || negated.len() > 0 && (p.right.deleted() || p.right.isFormat())) {
 		if it := p.right; !it.deleted() {
 			f, ok := it.content.(*formatContent)
 			switch {
@@ -363,12 +365,12 @@ func (p *textPlace) format(length uint64, given attributes) {
 				length -= it.length
 			case given.has(f.key):
 				if given.get(f.key).equal(f) {
-					negated = negated.without(f.key)
+					negated.remove(f.key)
 				} else if length == 0 {
-					p.endFormats(negated)
+					p.endFormats(&negated)
 					return
 				} else {
-					negated = negated.with(f)
+					negated.set(f)
 				}
 				p.d.delete(it)
 			}
@@ -378,12 +380,16 @@ func (p *textPlace) format(length uint64, given attributes) {
 	if length > 0 {
 		p.put(&stringContent{[]byte(strings.Repeat("\n", int(length)))}, length)
 	}
-	p.endFormats(negated)
+	p.endFormats(&negated)
 }
 
 // delete deletes the next units, and formats that are redundant without them.
 func (p *textPlace) delete(length uint64) {
-	before, start, left := p.now, p.right, length
+	var before formats
+	if p.typ.formatted {
+		before = p.now.clone()
+	}
+	start, left := p.right, length
 	for left > 0 && p.right != nil {
 		if it := p.right; !it.deleted() && it.isInText() {
 			if left < it.length {
@@ -395,7 +401,7 @@ func (p *textPlace) delete(length uint64) {
 		p.forward()
 	}
 	if start != nil && p.typ.formatted {
-		p.now = p.d.cleanGap(start, p.right, before, p.now)
+		p.d.cleanGap(start, p.right, &before, &p.now)
 	}
 	p.typ.places.deleted(p.index, length-left)
 }

@@ -33,27 +33,27 @@ func (d *Doc) emit(t *transaction) {
 		slices.SortFunc(t.touched, func(a, b touch) int { return cmp.Compare(b.client, a.client) })
 	}
 	w := &d.scratch
-	w.reset()
+	w.buf = w.buf[:0]
+	w.uint(uint64(len(t.touched)))
 	for _, s := range t.touched {
-		first := s.find(s.before)
-		w.write(s.items[first], s.before-s.items[first].id.Clock)
-		for _, it := range s.items[first+1:] {
-			w.write(it, 0)
-		}
+		s.write(w, s.before)
 	}
-	update := w.finish(&t.deletes)
-	for i, l := range d.listeners {
-		if i > 0 {
-			update = slices.Clone(update)
-		}
-		l.fn(Emission{update, t.local})
+	t.deletes.write(w)
+	for _, l := range d.listeners {
+		l.fn(Emission{slices.Clone(w.buf), t.local})
+	}
+	if cap(w.buf) > maxScratch {
+		w.buf = nil
 	}
 }
+
+// maxScratch bounds the buffer that a document keeps for its next update.
+const maxScratch = 1 << 20
 
 // ClientID returns the client that Transact writes as.
 func (d *Doc) ClientID() uint64 {
 	if d.clientID == 0 {
-		d.clientID = randomClientID()
+		d.newClientID()
 	}
 	return d.clientID
 }
@@ -62,5 +62,10 @@ func (d *Doc) ClientID() uint64 {
 // ydoc.clientID does. Nobody else must write under it.
 func (d *Doc) SetClientID(id uint64) { d.clientID = id }
 
-// randomClientID draws from 32 bits, as yjs does. It need not be secret.
-func randomClientID() uint64 { return uint64(max(rand.Uint32(), 1)) } //nolint:gosec // not secret
+// newClientID draws a client that wrote nothing here, from 32 bits as yjs does.
+func (d *Doc) newClientID() {
+	d.clientID = 0
+	for d.clientID == 0 || d.clients[d.clientID] != nil {
+		d.clientID = uint64(rand.Uint32())
+	}
+}

@@ -1,6 +1,10 @@
 package yjs
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
 
 // What tests of the codecs reach beside the exported API.
 
@@ -100,4 +104,68 @@ func Shown(update []byte, void []ClientRange) string {
 		}
 	}
 	return ""
+}
+
+// Reindex makes the index of a sequence.
+func (t *Type) Reindex() { t.indexItems() }
+
+// DropIndex forgets the index of a sequence.
+func (t *Type) DropIndex() { t.spans = nil }
+
+// CheckIndex compares the index of a sequence with the sequence.
+func (t *Type) CheckIndex() error {
+	if t.spans == nil {
+		return nil
+	}
+	it, now := t.start, formats{}
+	var units uint64
+	var walk func(s *span) error
+	walk = func(s *span) error {
+		before := units
+		was := now.clone()
+		if s.kids == nil {
+			if s.first != it {
+				return fmt.Errorf("a leaf starts at %v, the list is at %v", s.first, it)
+			}
+			for range s.items {
+				if it.span != s {
+					return fmt.Errorf("item %v is of another leaf", it.id)
+				}
+				if n := it.visibleLen(); n > 0 {
+					for _, at := range []uint64{units + 1, units + n} {
+						if got, start, _ := t.holder(at); got != it || start != units {
+							return fmt.Errorf("unit %d is in %v from %d, want %v from %d", at, got.id, start, it.id, units)
+						}
+					}
+					units += n
+				}
+				if f, ok := it.content.(*formatContent); ok && !it.deleted() {
+					now.apply(f)
+				}
+				it = it.right
+			}
+		}
+		for _, kid := range s.kids {
+			if kid.up != s {
+				return errors.New("a span has another parent")
+			}
+			if err := walk(kid); err != nil {
+				return err
+			}
+		}
+		if units-before != s.length {
+			return fmt.Errorf("a span has %d units, want %d", s.length, units-before)
+		}
+		if s.changes().applyTo(&was); !slices.Equal(was.list(), now.list()) {
+			return fmt.Errorf("formats after a span are %v, want %v", was.list(), now.list())
+		}
+		return nil
+	}
+	if err := walk(t.spans); err != nil {
+		return err
+	}
+	if it != nil {
+		return fmt.Errorf("item %v is in no leaf", it.id)
+	}
+	return nil
 }

@@ -173,8 +173,8 @@ func jsonable(value any) error {
 }
 
 // normalAttributes checks formats.
-func normalAttributes(given Object) (attributes, error) {
-	var list attributes
+func normalAttributes(given Object) (*formats, error) {
+	list := &formats{}
 	for _, m := range given {
 		key, err := normalText(m.Key)
 		if err != nil {
@@ -190,16 +190,17 @@ func normalAttributes(given Object) (attributes, error) {
 		if err != nil {
 			return nil, fmt.Errorf("attribute %q: %w", key, err)
 		}
-		list = list.with(&formatContent{key: key, value: v})
+		list.set(&formatContent{key: key, value: v})
 	}
-	return list.ordered(), nil
+	list.sort()
+	return list, nil
 }
 
 // deltaStep is a checked DeltaOp.
 type deltaStep struct {
 	insert         any // "" for none
 	retain, delete uint64
-	attributes     attributes
+	attributes     *formats
 }
 
 func normalDelta(delta []DeltaOp) ([]deltaStep, error) {

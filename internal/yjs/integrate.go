@@ -73,12 +73,15 @@ func (d *Doc) integrate(it *item, offset uint64) {
 	}
 	d.link(it)
 	parent := it.parent
-	if it.parentSub == nil && it.countable() && !it.deleted() {
-		parent.length += it.length
+	if it.parentSub == nil {
+		it.enter()
+		if it.countable() && !it.deleted() {
+			parent.length += it.length
+		}
 	}
 	d.addStruct(it)
 	d.integrateContent(it)
-	d.txn.change(d, parent)
+	d.txn.change(d, parent, it.parentSub)
 	if (parent.item != nil && parent.item.deleted()) || (it.parentSub != nil && it.right != nil) {
 		// The parent is gone, or this is not the newest value of its key.
 		d.delete(it)
@@ -176,6 +179,7 @@ func (d *Doc) integrateContent(it *item) {
 	case *formatContent:
 		it.parent.formatted = true
 		it.parent.places = nil
+		it.reformat()
 	case *typeContent:
 		c.typ.doc, c.typ.item = d, it
 		d.fill(c.typ)

@@ -7,6 +7,7 @@ type item struct {
 	parent              *Type // before integration possibly a reference (kindRef...)
 	parentSub           *string
 	content             content // nil for GC and Skip
+	span                *span   // in an indexed sequence
 	id                  ID
 	origin, rightOrigin ID // valid if flagOrigin, flagRightOrigin
 	length              uint64

@@ -21,10 +21,18 @@ type places struct {
 	unset bool // the bits are those of before the last insertion
 }
 
-// remembers reports whether yjs keeps places of the type: of texts while they have no
-// formats, and of arrays.
-func (t *Type) remembers() bool {
-	return (t.kind == KindArray || t.isText()) && !t.formatted
+// remembered returns an item near index from which yjs counts, with the index of that
+// item, and remembers the place. ok is false if yjs counts from the start: it keeps
+// places of arrays, and of texts while they have no formats.
+func (t *Type) remembered(index uint64, near bool) (at *item, start uint64, ok bool) {
+	if !near || t.formatted || t.kind != KindArray && !t.isText() || t.start == nil || index == 0 {
+		return nil, 0, false
+	}
+	if t.places == nil {
+		t.places = &places{}
+	}
+	at, start = t.places.find(t, index)
+	return at, min(start, index), true
 }
 
 // disturb notes that an item which places may be at is deleted.
@@ -54,12 +62,8 @@ func (m *places) setBits() {
 	}
 }
 
-// find returns an item near index, and the index of that item. It is at most index,
-// unless the item is the first. ok is false where one has to count from the start.
-func (m *places) find(t *Type, index uint64) (at *item, start uint64, ok bool) {
-	if t.start == nil || index == 0 {
-		return nil, 0, false
-	}
+// find returns an item near index, and the index of that item.
+func (m *places) find(t *Type, index uint64) (at *item, start uint64) {
 	near := m.nearest(int64(index))
 	p, pos := t.start, int64(0)
 	if near >= 0 {
@@ -78,12 +82,21 @@ func (m *places) find(t *Type, index uint64) (at *item, start uint64, ok bool) {
 	} else {
 		m.add(p, pos)
 	}
-	return p, uint64(max(pos, 0)), true
+	return p, uint64(max(pos, 0))
 }
 
-// walk goes from an item at pos to the one that holds the unit at index, or ends there.
+// walk goes from an item at pos to the one that holds the unit at index, or begins
+// there. Coming from the left, it is what follows the unit before, deleted or not.
 func (t *Type) walk(p *item, pos, index int64) (*item, int64) {
-	for p.right != nil && pos < index {
+	steps := 0
+	for ; p.right != nil && pos < index; steps++ {
+		if steps == nearBy && t.spans != nil {
+			it, before, _ := t.holder(uint64(index))
+			if p, pos = it, int64(before); pos+int64(it.length) == index && it.right != nil {
+				p, pos = it.right, index
+			}
+			return p, pos
+		}
 		if !p.isGap() {
 			if index < pos+int64(p.length) {
 				break
@@ -92,11 +105,16 @@ func (t *Type) walk(p *item, pos, index int64) (*item, int64) {
 		}
 		p = p.right
 	}
-	for p.left != nil && pos > index {
+	for ; p.left != nil && pos > index; steps++ {
+		if steps == nearBy && t.spans != nil {
+			it, before, _ := t.holder(uint64(index) + 1)
+			return it, int64(before)
+		}
 		if p = p.left; !p.isGap() {
 			pos -= int64(p.length)
 		}
 	}
+	t.walked(steps)
 	return p, pos
 }
 

@@ -3,7 +3,6 @@ package yjs
 import (
 	"errors"
 	"fmt"
-	"slices"
 )
 
 // MaxDepth bounds the nesting of shared types that reading follows. Merging has
@@ -137,6 +136,43 @@ func (t *Type) Values() []any {
 	return values
 }
 
+// Slice returns part of the sequence as Values does, but of strings only the units in the
+// range, each run of them as one string. It returns ErrRange.
+func (t *Type) Slice(index, length uint64) ([]any, error) {
+	if err := t.within(index, length); err != nil || length == 0 || t.free() {
+		return nil, err
+	}
+	var values []any
+	it, rest := t.seek(index)
+	for ; length > 0; it = it.right {
+		if it.isGap() {
+			continue
+		}
+		n := min(it.length-rest, length)
+		part := it.part(Range{it.id.Clock + rest, n})
+		values = part.values(values)
+		length -= n
+		rest = 0
+	}
+	return values, nil
+}
+
+// seek returns the item that holds the unit at an index, and how many of its units lie
+// before it. There must be one.
+func (t *Type) seek(index uint64) (it *item, rest uint64) {
+	if t.spans != nil {
+		it, before, _ := t.holder(index + 1)
+		return it, index - before
+	}
+	steps := 0
+	for it, rest = t.start, index; it.visibleLen() <= rest; it = it.right {
+		rest -= it.visibleLen()
+		steps++
+	}
+	t.walked(steps)
+	return it, rest
+}
+
 // Entries returns the keyed values, in order of first insertion of their keys,
 // which differs between replicas. Values are as in Values.
 func (t *Type) Entries() Object {
@@ -208,50 +244,6 @@ func (t *Type) Delta() []Insert {
 	})
 	flush()
 	return delta
-}
-
-// formats are the formats in force at a place, in order of first use. Unlike
-// attributes they are not copied when they change.
-type formats struct {
-	order []*formatContent // nil for those that ended
-	at    map[string]int
-}
-
-func (f *formats) apply(c *formatContent) {
-	at, known := f.at[c.key]
-	switch {
-	case known && c.value != nil:
-		f.order[at] = c
-	case known:
-		f.order[at] = nil
-		delete(f.at, c.key)
-		if len(f.order) > 2*len(f.at)+indexThreshold {
-			f.order = slices.DeleteFunc(f.order, func(c *formatContent) bool { return c == nil })
-			for at, c := range f.order {
-				f.at[c.key] = at
-			}
-		}
-	case c.value != nil:
-		if f.at == nil {
-			f.at = map[string]int{}
-		}
-		f.at[c.key] = len(f.order)
-		f.order = append(f.order, c)
-	}
-}
-
-// object returns the formats as attributes, nil for none.
-func (f *formats) object() Object {
-	if len(f.at) == 0 {
-		return nil
-	}
-	var b objectBuilder
-	for _, c := range f.order {
-		if c != nil {
-			b.set(c.key, c.value)
-		}
-	}
-	return b.object()
 }
 
 // ToJSON returns what toJSON of the type returns in yjs: plain values, and Subdoc

@@ -33,6 +33,30 @@ func (s *structs) find(clock uint64) int {
 	return low
 }
 
+// write encodes what is from clock on, which must be had.
+func (s *structs) write(w *writer, clock uint64) {
+	first := s.find(clock)
+	w.uint(uint64(len(s.items) - first))
+	w.uint(s.client)
+	w.uint(clock)
+	s.items[first].write(w, clock-s.items[first].id.Clock)
+	for _, it := range s.items[first+1:] {
+		it.write(w, 0)
+	}
+}
+
+// sizeFrom estimates how long that is.
+func (s *structs) sizeFrom(clock uint64) int {
+	items := s.items[s.find(clock):]
+	size := 20 + 20*len(items)
+	for _, it := range items {
+		if c, ok := it.content.(*stringContent); ok {
+			size += len(c.text)
+		}
+	}
+	return size
+}
+
 // insert places items behind index i.
 func (s *structs) insert(i int, it *item) {
 	s.items = append(s.items, nil)
@@ -123,6 +147,10 @@ func (d *Doc) split(left *item, offset uint64) *item {
 		right.right.left = right
 	} else if right.parentSub != nil {
 		right.parent.entries.set(right.parentSub, right)
+	}
+	if right.parentSub == nil {
+		left.grow(-right.visibleLen())
+		right.enter()
 	}
 	d.txn.toMerge = append(d.txn.toMerge, right)
 	return right

@@ -20,9 +20,10 @@ type transaction struct {
 	local   bool
 	seq     uint64 // tells transactions apart, see Type.changedIn
 	deletes deleteSet
-	touched []touch // clients that got structs
-	changed []*Type // types that existed before, some perhaps deleted since
-	toMerge []*item // may merge with neighbours, beside new and deleted structs
+	touched []touch           // clients that got structs
+	changed []*Type           // types that existed before, some perhaps deleted since
+	parts   map[*Type]*change // what changed in them, if somebody observes
+	toMerge []*item           // may merge with neighbours, beside new and deleted structs
 }
 
 // touch remembers where a client's new structs start.
@@ -43,15 +44,21 @@ func (t *transaction) stateBefore(d *Doc, client uint64) uint64 {
 	return s.state()
 }
 
-// change notes that a type changed, unless the type is new itself. Cleaning formats
-// and what an edited document remembers ask for it.
-func (t *transaction) change(d *Doc, typ *Type) {
-	if !d.opts.Live && !d.edited || typ.changedIn == t.seq {
+// change notes that a type changed, in its sequence or at a key, unless the type is new
+// itself. Cleaning formats, observers, and what an edited document remembers ask for it.
+func (t *transaction) change(d *Doc, typ *Type, key *string) {
+	if !d.opts.Live && !d.edited && !d.observed {
 		return
 	}
-	if it := typ.item; it == nil || (it.id.Clock < t.stateBefore(d, it.id.Client) && !it.deleted()) {
+	if typ.changedIn != t.seq {
+		if it := typ.item; it != nil && (it.id.Clock >= t.stateBefore(d, it.id.Client) || it.deleted()) {
+			return
+		}
 		typ.changedIn = t.seq
 		t.changed = append(t.changed, typ)
+	}
+	if d.observed {
+		t.note(typ, key)
 	}
 }
 
@@ -70,7 +77,7 @@ func (d *Doc) Transact(fn func(tx *Transaction) error) error {
 		return fn(&Transaction{d, d.txn.seq})
 	}
 	d.edited = true
-	t := d.begin(&d.spare, true)
+	t := d.begin(true)
 	defer d.end(t)
 	return fn(&Transaction{d, t.seq})
 }
@@ -78,41 +85,60 @@ func (d *Doc) Transact(fn func(tx *Transaction) error) error {
 // transact runs fn, which brings in what others wrote, as a transaction.
 func (d *Doc) transact(fn func()) {
 	own := d.state(d.clientID)
-	t := d.begin(&d.spare, false)
+	t := d.begin(false)
 	fn()
-	d.end(t)
 	if d.edited && d.state(d.clientID) != own {
-		d.clientID = randomClientID() // somebody else writes under it
+		d.newClientID() // somebody else writes under it
 	}
+	d.end(t)
 }
 
-func (d *Doc) begin(t *transaction, local bool) *transaction {
+func (d *Doc) begin(local bool) *transaction {
+	t := &d.spare
+	if len(d.ended) > 0 { // inside the end of another one
+		t = &transaction{}
+	}
 	d.transactions++
 	t.local, t.seq = local, d.transactions
 	d.txn = t
 	return t
 }
 
-// end finishes a transaction. Cleaning formats is a transaction of its own, begun
-// before the first one is finished and finished after it, as in yjs.
+// end finishes a transaction. Observers and cleaning formats may begin others, which
+// are finished after it, as in yjs.
 func (d *Doc) end(t *transaction) {
-	t.deletes.normalize()
-	if !t.local && d.edited {
-		for _, typ := range t.changed {
-			typ.places.forget()
-		}
-	}
-	var cleaning *transaction
-	if !t.local && d.opts.Live && t.changedFormats() {
-		cleaning = d.begin(new(transaction), true)
-		d.cleanFormats(t)
-		cleaning.deletes.normalize()
-	}
-	d.finish(t)
-	if cleaning != nil {
-		d.finish(cleaning)
-	}
 	d.txn = nil
+	d.ended = append(d.ended, t)
+	if len(d.ended) > 1 {
+		return
+	}
+	var failed any
+	for i := 0; i < len(d.ended); i++ {
+		t := d.ended[i]
+		t.deletes.normalize()
+		if !t.local && d.edited {
+			for _, typ := range t.changed {
+				typ.places.forget()
+			}
+		}
+		clean := !t.local && d.opts.Live && t.changedFormats()
+		if d.observed {
+			if p := d.notify(t); failed == nil {
+				failed = p
+			}
+		}
+		if clean {
+			cleaning := d.begin(true)
+			d.cleanFormats(t)
+			d.end(cleaning)
+		}
+		d.finish(t)
+	}
+	clear(d.ended)
+	d.ended = d.ended[:0]
+	if failed != nil {
+		panic(failed)
+	}
 }
 
 // finish drops deleted content and merges runs, at the places where yjs tries.
@@ -134,7 +160,7 @@ func (d *Doc) finish(t *transaction) {
 	clear(t.touched)
 	clear(t.changed)
 	clear(t.toMerge)
-	t.touched, t.changed, t.toMerge = t.touched[:0], t.changed[:0], t.toMerge[:0]
+	t.touched, t.changed, t.toMerge, t.parts = t.touched[:0], t.changed[:0], t.toMerge[:0], nil
 }
 
 func (d *Doc) collectRanges(c clientRanges) {
@@ -243,6 +269,9 @@ func join(left, right *item) bool {
 	}
 	if right.is(flagPointed) {
 		left.parent.places.merged(left, right)
+	}
+	if right.parentSub == nil {
+		right.leave()
 	}
 	left.content.(runContent).join(right.content)
 	if right.parentSub != nil && right.parent.entries.get(*right.parentSub) == right {

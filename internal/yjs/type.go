@@ -61,6 +61,7 @@ type Type struct {
 	ref       ID     // of kindItemRef
 	formatted bool   // a format was integrated since the type was made
 	places    *places
+	spans     *span  // index of the sequence, nil for none
 	draft     *draft // of a free-standing type
 	changedIn uint64 // sequence number of the transaction that noted a change
 }

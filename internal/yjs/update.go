@@ -105,10 +105,6 @@ type structWriter struct {
 
 type sectionEnd struct{ structs, end int }
 
-func (w *structWriter) reset() {
-	w.body.buf, w.sections, w.next = w.body.buf[:0], w.sections[:0], ID{}
-}
-
 // write writes a struct from offset on. A gap before it becomes a Skip.
 func (w *structWriter) write(it *item, offset uint64) {
 	clock := it.id.Clock + offset

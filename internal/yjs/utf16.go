@@ -1,6 +1,7 @@
 package yjs
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"unicode/utf16"
@@ -107,10 +108,15 @@ func isSurrogate(b []byte) bool {
 
 // replaceSurrogates overwrites lone surrogate halves with U+FFFD.
 func replaceSurrogates(b []byte) {
-	for i, c := range b {
-		if c == 0xED && isSurrogate(b[i:]) {
-			copy(b[i:], replacement)
+	for at := bytes.IndexByte(b, 0xED); at >= 0; {
+		if isSurrogate(b[at:]) {
+			copy(b[at:], replacement)
 		}
+		next := bytes.IndexByte(b[at+1:], 0xED)
+		if next < 0 {
+			return
+		}
+		at += 1 + next
 	}
 }
 

@@ -3,6 +3,7 @@ package yjs_test
 import (
 	"fmt"
 	"math/big"
+	"slices"
 
 	"github.com/soma-sdk/soma/internal/yjs"
 	"github.com/soma-sdk/soma/internal/yjs/yjstest"
@@ -21,6 +22,7 @@ type editor struct {
 	liveDoc
 	emitted   [][]byte
 	announced [][]byte
+	observed  []yjstest.Observation
 }
 
 func newEditor(id uint64) *editor {
@@ -49,6 +51,86 @@ func (e *editor) Announced() [][]byte {
 	out := e.announced
 	e.announced = nil
 	return out
+}
+
+func (e *editor) Watch() {
+	for _, root := range e.declared {
+		root.ObserveDeep(func(events []*yjs.Event) {
+			list := make([]any, len(events))
+			for i, event := range events {
+				list[i] = exportedEvent(event)
+			}
+			e.observed = append(e.observed, yjstest.Observation{Root: root.Name(), Events: list})
+		})
+	}
+}
+
+func (e *editor) Observed() ([]yjstest.Observation, error) {
+	calls := e.observed
+	e.observed = nil
+	return calls, nil
+}
+
+// exportedEvent describes an event as node/events.mjs does.
+func exportedEvent(e *yjs.Event) yjstest.Object {
+	path := []any{}
+	for _, step := range e.Path() {
+		if index, ok := step.(uint64); ok {
+			step = float64(index)
+		}
+		path = append(path, step)
+	}
+	changes := e.Keys()
+	slices.SortFunc(changes, func(a, b yjs.KeyChange) int { return yjs.CompareUTF16(a.Key, b.Key) })
+	keys := []any{}
+	for _, change := range changes {
+		entry := []any{change.Key, string(change.Action)}
+		if change.Action != yjs.KeyAdded {
+			entry = append(entry, exportedOld(change.OldValue))
+		}
+		keys = append(keys, entry)
+	}
+	delta := []any{}
+	for _, op := range e.Delta() {
+		delta = append(delta, exportedStep(op))
+	}
+	return yjstest.Object{{Key: "path", Value: path}, {Key: "keys", Value: keys}, {Key: "delta", Value: delta}}
+}
+
+// exportedOld says of a deleted type only that it was there.
+func exportedOld(v any) any {
+	t, ok := v.(*yjs.Type)
+	if !ok {
+		return exported(v)
+	}
+	for name, kind := range kinds {
+		if kind == t.Kind() {
+			return yjstest.Object{{Key: "gone", Value: string(name)}}
+		}
+	}
+	return yjstest.Object{{Key: "gone", Value: "xmlhook"}}
+}
+
+func exportedStep(op yjs.DeltaOp) yjstest.Object {
+	var step yjstest.Object
+	switch {
+	case op.Insert != nil:
+		step = yjstest.Object{{Key: "insert", Value: exported(op.Insert)}}
+	case op.Retain > 0:
+		step = yjstest.Object{{Key: "retain", Value: float64(op.Retain)}}
+	default:
+		step = yjstest.Object{{Key: "delete", Value: float64(op.Delete)}}
+	}
+	if op.Attributes == nil {
+		return step
+	}
+	sorted := slices.Clone(op.Attributes)
+	slices.SortFunc(sorted, func(a, b yjs.Member) int { return yjs.CompareUTF16(a.Key, b.Key) })
+	attributes := []any{}
+	for _, m := range sorted {
+		attributes = append(attributes, []any{m.Key, exported(m.Value)})
+	}
+	return append(step, yjstest.Pair{Key: "attributes", Value: attributes})
 }
 
 func (e *editor) Do(ops []yjstest.Op) error {

@@ -7,7 +7,7 @@ import (
 )
 
 // maxReported is the number of failing sessions that a check prints in full.
-const maxReported = 40
+const maxReported = 3
 
 // Run checks an engine against sessions, one subtest per kind of check. Sessions that
 // need a part that the engine does not offer are counted; a check is skipped if all do.

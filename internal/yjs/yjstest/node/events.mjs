@@ -7,7 +7,7 @@
 
 import * as Y from 'yjs'
 import { applyOp } from './ops.mjs'
-import { declare, encodeValue, kindOf } from './values.mjs'
+import { declare, encodeValue, kindOf, sent } from './values.mjs'
 
 const play = (doc, step, blob) => {
   if (step.do !== undefined) doc.transact(() => step.do.forEach((op) => applyOp(doc, op)))
@@ -51,7 +51,7 @@ export const eventsOf = (steps, roots, prepare, blob) => {
     doc.share.get(name).observeDeep((events, transaction) => {
       if (caused.has(transaction)) return
       reading = true
-      calls.push([name, encodeValue(events.map(describe))])
+      calls.push([name, sent(encodeValue(events.map(describe)))])
       reading = false
     })
   }

@@ -14,7 +14,8 @@ import { familyNames, play } from './sessions.mjs'
 
 const PER_FAMILY = 40
 
-// Long sessions are large, and one has what forty short ones have.
+// Long sessions are large, and one has what forty short ones have. Large transactions
+// take half as many sessions.
 const PER_LONG_FAMILY = 6
 
 // Small sessions, because a failing one has to be read by people; some larger
@@ -28,7 +29,8 @@ let total = 0
 familyNames.forEach((family, f) => {
   const lines = []
   const dropped = {}
-  const wanted = families[family].long ? PER_LONG_FAMILY : PER_FAMILY
+  const { long, batch } = families[family]
+  const wanted = long ? PER_LONG_FAMILY : batch ? PER_FAMILY / 2 : PER_FAMILY
   for (let seed = 1_000_000 + f * 10_000; lines.length < wanted; seed++) {
     const { record, dropped: reason } = play(seed, { family, operations: limit(lines.length) })
     if (record?.disagrees !== undefined) dropped[record.disagrees] = (dropped[record.disagrees] ?? 0) + 1

@@ -106,6 +106,6 @@ func (d *Doc) collectChildren(t *Type) {
 // itself keeps its links, which others may still walk.
 func (d *Doc) toGC(it *item) {
 	s := d.clientStructs(it.id.Client)
-	s.items[s.find(it.id.Clock)] = &item{id: it.id, length: it.length, bits: flagDeleted}
+	s.set(s.find(it.id.Clock), &item{id: it.id, length: it.length, bits: flagDeleted})
 	it.content = deletedContent{}
 }

@@ -163,12 +163,12 @@ func (d *Doc) deleteRanges(ds *deleteSet) *deleteSet {
 
 func (d *Doc) deleteRange(s *structs, r Range) {
 	i := s.find(r.Clock)
-	if it := s.items[i]; !it.deleted() && it.id.Clock < r.Clock {
+	if it := s.at(i); !it.deleted() && it.id.Clock < r.Clock {
 		s.insert(i, d.split(it, r.Clock-it.id.Clock))
 		i++
 	}
-	for ; i < len(s.items) && s.items[i].id.Clock < r.end(); i++ {
-		it := s.items[i]
+	for ; i < s.len() && s.at(i).id.Clock < r.end(); i++ {
+		it := s.at(i)
 		if it.deleted() {
 			continue
 		}
@@ -392,7 +392,8 @@ func (d *Doc) deleted() *deleteSet {
 	ds := &deleteSet{}
 	for client, s := range d.clients {
 		var ranges []Range
-		for _, it := range s.items {
+		for i := range s.len() {
+			it := s.at(i)
 			if !it.deleted() {
 				continue
 			}
@@ -413,7 +414,7 @@ func (d *Doc) deleted() *deleteSet {
 // the whole state. It depends only on the set of structs and deletions applied.
 func (d *Doc) Canonical() ([]byte, error) {
 	for _, s := range d.clients {
-		if len(s.items) > 1 {
+		if s.len() > 1 {
 			d.mergeFrom(s, 1)
 		}
 	}

@@ -57,7 +57,7 @@ func NewObject(members ...Member) Object {
 func (d *Doc) Structs() int {
 	n := 0
 	for _, s := range d.clients {
-		n += len(s.items)
+		n += s.len()
 	}
 	return n
 }
@@ -68,7 +68,8 @@ func (d *Doc) Structs() int {
 // all but the last. So the state is not stable, though every read returns the same.
 func (d *Doc) KeyedRuns() bool {
 	for _, s := range d.clients {
-		for _, it := range s.items {
+		for i := range s.len() {
+			it := s.at(i)
 			if it.parentSub != nil && !it.deleted() && (it.length > 1 || it.right != nil) {
 				return true
 			}
@@ -168,4 +169,31 @@ func (t *Type) CheckIndex() error {
 		return fmt.Errorf("item %v is in no leaf", it.id)
 	}
 	return nil
+}
+
+// StructList is the list of one client's structs.
+type StructList struct{ s structs }
+
+// Push, Insert (behind an index), Remove and Clocks do what structs do, with structs of
+// which only the clock counts.
+func (l *StructList) Push(clock uint64)          { l.s.push(&item{id: ID{Clock: clock}}) }
+func (l *StructList) Insert(i int, clock uint64) { l.s.insert(i, &item{id: ID{Clock: clock}}) }
+func (l *StructList) Remove(from, to int)        { l.s.remove(from, to) }
+
+// Clocks returns the clocks in order, and an error if an unused place is not empty.
+func (l *StructList) Clocks() ([]uint64, error) {
+	clocks := make([]uint64, l.s.len())
+	for i := range clocks {
+		clocks[i] = l.s.at(i).id.Clock
+	}
+	used := 0
+	for _, it := range l.s.list {
+		if it != nil {
+			used++
+		}
+	}
+	if used != len(clocks) {
+		return clocks, fmt.Errorf("%d places are used for %d structs", used, len(clocks))
+	}
+	return clocks, nil
 }

@@ -26,7 +26,8 @@ func (d *Doc) cleanFormats(t *transaction) {
 		}
 	}
 	for _, s := range t.touched {
-		for _, it := range s.items[s.find(s.before):] {
+		for i := s.find(s.before); i < s.len(); i++ {
+			it := s.at(i)
 			if _, ok := it.content.(*formatContent); ok && !it.deleted() {
 				cleanWhole(it.parent)
 			}
@@ -35,8 +36,8 @@ func (d *Doc) cleanFormats(t *transaction) {
 	for _, c := range t.deletes.clients {
 		s := d.clientStructs(c.client)
 		for _, r := range c.ranges {
-			for i := s.find(r.Clock); i < len(s.items) && s.items[i].id.Clock < r.end(); i++ {
-				it := s.items[i]
+			for i := s.find(r.Clock); i < s.len() && s.at(i).id.Clock < r.end(); i++ {
+				it := s.at(i)
 				if it.content == nil || !it.parent.formatted || whole[it.parent] {
 					continue
 				}

@@ -166,8 +166,8 @@ func (d *Doc) finish(t *transaction) {
 func (d *Doc) collectRanges(c clientRanges) {
 	s := d.clientStructs(c.client)
 	for _, r := range slices.Backward(c.ranges) {
-		for k := s.find(r.Clock); k < len(s.items) && s.items[k].id.Clock < r.end(); k++ {
-			if it := s.items[k]; it.content != nil && it.deleted() {
+		for k := s.find(r.Clock); k < s.len() && s.at(k).id.Clock < r.end(); k++ {
+			if it := s.at(k); it.content != nil && it.deleted() {
 				d.collect(it)
 			}
 		}
@@ -177,20 +177,22 @@ func (d *Doc) collectRanges(c clientRanges) {
 // mergeFrom merges all structs from index first on with what precedes them, in
 // one pass. A merge at first goes on to the left, where yjs would.
 func (d *Doc) mergeFrom(s *structs, first int) {
-	if first >= len(s.items) {
+	n := s.len()
+	if first >= n {
 		return
 	}
 	out := first - 1
 	mergedFirst := false
-	for i := first; i < len(s.items); i++ {
-		if join(s.items[out], s.items[i]) {
+	for i := first; i < n; i++ {
+		if join(s.at(out), s.at(i)) {
 			mergedFirst = mergedFirst || i == first
 			continue
 		}
-		out++
-		s.items[out] = s.items[i]
+		if out++; out < i {
+			s.set(out, s.at(i))
+		}
 	}
-	s.truncate(out + 1)
+	s.remove(out+1, n)
 	if mergedFirst {
 		d.mergeLeft(s, first-1)
 	}
@@ -200,8 +202,8 @@ func (d *Doc) mergeFrom(s *structs, first int) {
 func (d *Doc) mergeRangesOf(c clientRanges) {
 	s := d.clientStructs(c.client)
 	for _, r := range slices.Backward(c.ranges) {
-		i := min(len(s.items)-1, 1+s.find(r.end()-1))
-		for i > 0 && s.items[i].id.Clock >= r.Clock {
+		i := min(s.len()-1, 1+s.find(r.end()-1))
+		for i > 0 && s.at(i).id.Clock >= r.Clock {
 			i -= 1 + d.mergeLeft(s, i)
 		}
 	}
@@ -211,7 +213,7 @@ func (d *Doc) mergeRangesOf(c clientRanges) {
 func (d *Doc) mergeAround(id ID) {
 	s := d.clientStructs(id.Client)
 	i := s.find(id.Clock)
-	if i+1 < len(s.items) && d.mergeLeft(s, i+1) > 1 {
+	if i+1 < s.len() && d.mergeLeft(s, i+1) > 1 {
 		return
 	}
 	if i > 0 {
@@ -224,22 +226,17 @@ func (d *Doc) mergeAround(id ID) {
 // and joins from the left, because text grows at its end without being copied.
 func (d *Doc) mergeLeft(s *structs, i int) int {
 	left := i
-	for left > 0 && joins(s.items[left-1], s.items[left]) {
+	for left > 0 && joins(s.at(left-1), s.at(left)) {
 		left--
 	}
 	if left < i {
-		for _, right := range s.items[left+1 : i+1] {
-			join(s.items[left], right)
+		first := s.at(left)
+		for k := left + 1; k <= i; k++ {
+			join(first, s.at(k))
 		}
-		copy(s.items[left+1:], s.items[i+1:])
-		s.truncate(len(s.items) - (i - left))
+		s.remove(left+1, i+1)
 	}
 	return i - left
-}
-
-func (s *structs) truncate(n int) {
-	clear(s.items[n:])
-	s.items = s.items[:n]
 }
 
 // joins reports whether two structs, right at the clock where left ends, are one

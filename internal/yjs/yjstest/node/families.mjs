@@ -77,7 +77,7 @@ const mark = (rng, options = {}) => {
       [4, () => null],
       [2, () => rng.pick(['red', 'blue', ''])],
       [options.objects ? 20 : 1, () => ({ href: rng.pick(['https://a.example', 'https://b.example']), ...(rng.chance(0.3) ? { title: 'x' } : {}) })],
-      [options.odd ? 1 : 0.1, () => rng.pick([0, 1.5, -0, 1e21, 1e-7, NaN, '\ud83d', '"\\\n\u2028', [1, 'two', null], { 2: 'b', 1: 'a', u: undefined }])]
+      [options.odd ? 1 : 0.1, () => rng.pick([0, 1.5, -0, 1e21, 1e-7, NaN, options.watched ? 'x' : '\ud83d', '"\\\n\u2028', [1, 'two', null], { 2: 'b', 1: 'a', u: undefined }])]
     ])()
   }
   return out
@@ -87,7 +87,8 @@ const embedValue = (rng, o = {}) => rng.weighted([
   [4, () => ({ image: `https://example.org/${rng.int(1, 9)}.png` })],
   [1, () => ({ mention: { id: rng.int(1, 5), name: rng.pick(emoji) } })],
   [1, () => ({ b: 1, a: 2, 3: 'c', 1: 'd', __x: null })],
-  [1, () => ({ odd: rng.pick([-0, NaN, 1e21, 1e-7, 0.1, '\ud83d', '</script>', '\u2028"\\\b\f', undefined]), list: [undefined, 1, NaN] })],
+  // Half a pair does not survive where the embed has to wait for other content.
+  [1, () => ({ odd: rng.pick([-0, NaN, 1e21, 1e-7, 0.1, o.watched ? 'x' : '\ud83d', '</script>', '\u2028"\\\b\f', undefined]), list: [undefined, 1, NaN] })],
   // The delta of an event leaves these out, as if nothing had been inserted.
   [o.watched ? 0 : 0.5, () => rng.pick([5, true, 1.5])],
   [0.5, () => [1, { two: 2 }]]

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/soma-sdk/soma/internal/yjs"
+	"github.com/soma-sdk/soma/internal/yjs/yjstest"
 )
 
 // editing is a document with its updates, for tests of what an edit makes.
@@ -75,5 +76,20 @@ func TestDifferenceLateRoot(t *testing.T) {
 	e.edit(func(tx *yjs.Transaction) error { return late.Delete(tx, 1, 1) })
 	if want := unhex(t, "0001010201010302"); len(e.updates) != 1 || string(e.updates[0]) != string(want) {
 		t.Errorf("deletion emits %x, want %x: the formats are deleted too", e.updates, want)
+	}
+}
+
+// TestDifferenceLateExtension: within a transaction, adding text to the item on the left
+// instead of making a new one moves the places that yjs remembers. In a root that had
+// formats before it was declared that shows.
+func TestDifferenceLateExtension(t *testing.T) {
+	sessions, err := yjstest.Fixtures("yjstest/testdata/sessions-latemarkers.jsonl.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range sessions {
+		for check, err := range yjstest.Judge(engine{}, s).Failures {
+			t.Errorf("%s: %v", check, err)
+		}
 	}
 }

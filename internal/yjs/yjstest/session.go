@@ -400,6 +400,11 @@ func (s *Session) addReadings(raw *rawSession, blobs blobs) {
 // HasReadings reports whether it was recorded what readers make of the updates.
 func (s *Session) HasReadings() bool { return len(s.Runs) > 0 }
 
+// Readable returns the sessions of which it was recorded what readers make of the updates.
+func Readable(sessions []*Session) []*Session {
+	return slices.DeleteFunc(slices.Clone(sessions), func(s *Session) bool { return !s.HasReadings() })
+}
+
 func (r rawStep) step(s *Session, blobs blobs) (Step, error) {
 	step := Step{Client: r.C, Undo: r.Undo != 0, Redo: r.Redo != 0, StopCapturing: r.Stop != 0, Out: blobs.list(r.Out), Announced: blobs.list(r.Re)}
 	if r.Apply != nil {

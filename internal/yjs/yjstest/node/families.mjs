@@ -77,6 +77,8 @@ const mark = (rng, options = {}) => {
       [4, () => null],
       [2, () => rng.pick(['red', 'blue', ''])],
       [options.objects ? 20 : 1, () => ({ href: rng.pick(['https://a.example', 'https://b.example']), ...(rng.chance(0.3) ? { title: 'x' } : {}) })],
+      // Of what lies deeper yjs compares identities.
+      [options.objects ? 4 : 0, () => rng.pick([{ meta: { id: 1 } }, { list: [1] }, [[1]], [{ a: 1 }], [1, 2], [undefined], { a: undefined }, { b: undefined }, {}, []])],
       [options.odd ? 1 : 0.1, () => rng.pick([0, 1.5, -0, 1e21, 1e-7, NaN, options.watched ? 'x' : '\ud83d', '"\\\n\u2028', [1, 'two', null], { 2: 'b', 1: 'a', u: undefined }])]
     ])()
   }
@@ -278,12 +280,26 @@ const anywhere = (o) => (rng, doc, roots) => {
 
 const atRoot = (name, op) => (rng, doc) => op(rng, [name], doc.share.get(name))
 
-// Random places in something long, each time somewhere else or on from the last
-// one. yjs finds them by the 80 places it remembers of a list, and where deleted
-// content lies next to one it depends on these on which side an insert goes.
+// Places in something long: where the last edit was, where an earlier one was, or
+// anywhere. yjs finds them by the 80 places that it remembers of a list.
 const wander = (rng, memory, length) => {
-  const at = memory.at !== undefined && rng.chance(0.45) ? Math.min(memory.at, length) : point(rng, length)
+  const places = memory.places ??= []
+  const kind = rng.weighted([[places.length > 0 ? 4 : 0, 'on'], [places.length > 0 ? 5 : 0, 'back'], [3, 'anywhere']])
+  let at = kind === 'on' ? places[places.length - 1] : kind === 'back' ? rng.pick(places) : point(rng, length)
+  at = Math.min(at, length)
+  if (kind !== 'on') places.push(at)
+  if (places.length > 130) places.shift()
   return at
+}
+
+// Moves the places as an edit at i moves what lies behind it.
+const shift = (memory, i, inserted, deleted) => {
+  const { places } = memory
+  const last = places.length - 1
+  places.forEach((at, n) => {
+    if (at > i) places[n] = Math.max(i, at - deleted) + inserted
+  })
+  if (inserted > 0) places[last] = i + inserted
 }
 
 const longText = (rng) => {
@@ -295,19 +311,23 @@ const longText = (rng) => {
 const longTextOp = (rng, p, type, memory) => {
   const length = type.length
   const i = wander(rng, memory, length)
+  const insert = (s) => {
+    shift(memory, i, s.length, 0)
+    return { op: 'insert', p, i, s: encodeValue(s) }
+  }
   return rng.weighted([
-    [length < 600 ? 5 : 0.2, () => ({ op: 'insert', p, i, s: encodeValue(longText(rng)) })],
-    [8, () => {
-      const s = rng.chance(0.6) ? rng.pick('abcdefgh ') : (rng.chance(0.05) ? emojiText : text)(rng)
-      memory.at = i + s.length
-      return { op: 'insert', p, i, s: encodeValue(s) }
-    }],
+    [length < 600 ? 5 : 0.2, () => insert(longText(rng))],
+    [8, () => insert(rng.chance(0.6) ? rng.pick('abcdefgh ') : (rng.chance(0.05) ? emojiText : text)(rng))],
     [length > 0 ? 7 : 0, () => {
       const from = Math.min(i, length - 1)
-      memory.at = from
-      return { op: 'delete', p, i: from, n: rng.int(1, Math.min(length - from, rng.chance(0.06) ? 90 : 6)) }
+      const n = rng.int(1, Math.min(length - from, rng.chance(0.06) ? 90 : 6))
+      shift(memory, from, 0, n)
+      return { op: 'delete', p, i: from, n }
     }],
-    [0.4, () => ({ op: 'embed', p, i, v: encodeValue({ image: rng.int(1, 9) }) })]
+    [0.4, () => {
+      shift(memory, i, 1, 0)
+      return { op: 'embed', p, i, v: encodeValue({ image: rng.int(1, 9) }) }
+    }]
   ])()
 }
 
@@ -321,19 +341,20 @@ const longArrayOp = (rng, p, type, memory) => {
     [0.5, () => ({ $: 'map', v: [] })]
   ])()
   const items = (n) => Array.from({ length: n }, item)
+  const insert = (v) => {
+    shift(memory, i, v.length, 0)
+    return { op: 'ins', p, i, v }
+  }
   return rng.weighted([
-    [length < 200 ? 3 : 0.2, () => ({ op: 'ins', p, i, v: items(rng.int(10, 60)) })],
-    [8, () => {
-      const v = items(rng.int(1, 3))
-      memory.at = i + v.length
-      return { op: 'ins', p, i, v }
-    }],
+    [length < 200 ? 3 : 0.2, () => insert(items(rng.int(10, 60)))],
+    [8, () => insert(items(rng.int(1, 3)))],
     [1, () => ({ op: 'push', p, v: items(1) })],
     [0.5, () => ({ op: 'unshift', p, v: items(1) })],
     [length > 0 ? 7 : 0, () => {
       const from = Math.min(i, length - 1)
-      memory.at = from
-      return { op: 'del', p, i: from, n: rng.int(1, Math.min(length - from, rng.chance(0.06) ? 40 : 4)) }
+      const n = rng.int(1, Math.min(length - from, rng.chance(0.06) ? 40 : 4))
+      shift(memory, from, 0, n)
+      return { op: 'del', p, i: from, n }
     }]
   ])()
 }
@@ -346,6 +367,7 @@ const longArrayOp = (rng, p, type, memory) => {
  *   legacy   adds a writer of ContentJSON, which no current API emits
  *   late     clients declare roots as they go
  *   batch    how many operations a transaction has
+ *   first    is how many operations the first client makes before the others join
  *   long     the session has some hundred operations; only its script matters, so it is
  *            not played in other orders
  *   events   what observers see is recorded, see events.mjs
@@ -468,6 +490,29 @@ export const families = {
       const type = doc.share.get(memory.root)
       const own = memory[memory.root] ??= {}
       return memory.root === 'text' ? longTextOp(rng, ['text'], type, own) : longArrayOp(rng, ['array'], type, own)
+    }
+  },
+  latemarkers: {
+    // yjs remembers places only of texts without formats, so that mostly they change
+    // nothing but the time an edit takes. A root that got its formats before it was declared
+    // is taken for such a text: there the place that one counts from decides which formats
+    // seem to be in force, and so what an edit writes and cleans up.
+    roots: { text: 'text' },
+    long: true,
+    late: true,
+    weight: 0.5,
+    first: 60,
+    batch: (rng) => (rng.chance(0.04) ? rng.int(10, 60) : 1),
+    next: (rng, doc, roots, memory) => {
+      const type = doc.share.get('text')
+      if (memory.client > 0) return longTextOp(rng, ['text'], type, memory)
+      const length = type.length
+      if (length < 300 && rng.chance(0.5)) return { op: 'insert', p: ['text'], i: point(rng, length), s: encodeValue(longText(rng)) }
+      if (length > 0 && rng.chance(0.5)) {
+        const [i, n] = range(rng, length, 40)
+        return { op: 'format', p: ['text'], i, n, a: encodeObject(mark(rng)) }
+      }
+      return textOp(rng, ['text'], type, { rich: true, embeds: true })
     }
   },
   events: {

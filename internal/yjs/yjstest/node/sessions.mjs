@@ -170,7 +170,8 @@ class Session {
     if (this.family.batch !== undefined && !this.family.long) this.operations = Math.ceil(this.operations / 4)
     if (this.family.events) this.operations = Math.min(this.operations, 40)
     this.undo = rng.chance(this.family.undo ?? 0)
-    const n = this.family.long ? rng.weighted([[5, 1], [3, 2]]) : rng.weighted([[1, 1], [4, 2], [3, 3], [2, 4]])
+    const alone = this.family.first === undefined ? 5 : 0
+    const n = this.family.long ? rng.weighted([[alone, 1], [3, 2], [5 - alone, 3]]) : rng.weighted([[1, 1], [4, 2], [3, 3], [2, 4]])
     const ids = clientIDs(rng, n + (this.family.legacy ? 1 : 0))
     this.ids = ids
     this.clients = ids.slice(0, n).map((id, c) => this.client(id, c))
@@ -179,7 +180,7 @@ class Session {
 
   client (id, c) {
     const doc = newDoc(id)
-    const client = { c, doc, had: new Set(), out: [], re: [], undo: null, declared: {}, memory: {}, steps: [] }
+    const client = { c, doc, had: new Set(), out: [], re: [], undo: null, declared: {}, memory: { client: c }, steps: [] }
     if (!this.family.late) {
       client.declared = this.roots
       declare(doc, this.roots)
@@ -292,8 +293,13 @@ class Session {
 
   play () {
     const { rng } = this
+    const first = this.family.first ?? 0
+    for (let n = 0; n < first; n++) this.edit(this.clients[0])
+    if (first > 0) {
+      for (const client of this.clients.slice(1)) this.updates.forEach((i) => this.deliver(client, i))
+    }
     for (let n = 0; n < this.operations;) {
-      const client = rng.pick(this.clients)
+      const client = first > 0 && rng.chance(0.98) ? rng.pick(this.clients.slice(1)) : rng.pick(this.clients)
       const act = rng.weighted([
         [10, 'edit'],
         [(this.clients.length > 1 ? 3 : 0.3) * (this.family.long ? 0.1 : 1), 'receive'],

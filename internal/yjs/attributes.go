@@ -144,7 +144,7 @@ func (a *formats) object() Object {
 
 // again returns content of the same key and value for another item.
 func (f *formatContent) again() *formatContent {
-	return &formatContent{f.key, f.value, f.first()}
+	return &formatContent{key: f.key, value: f.value, from: f.first()}
 }
 
 // first returns the content from which the value was taken over.

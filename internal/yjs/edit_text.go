@@ -206,6 +206,11 @@ func (d *Doc) textPlace(t *Type, index uint64, near bool) textPlace {
 func (p *textPlace) advance(units uint64) {
 	steps := 0
 	for ; p.right != nil && units > 0; steps++ {
+		if steps == nearBy && p.typ.spans != nil && !p.typ.formatted {
+			index := p.index + units
+			p.right, p.index, _ = p.typ.holder(index)
+			p.left, units = p.right.left, index-p.index
+		}
 		if !p.right.isGap() {
 			if units < p.right.length {
 				p.d.cleanStart(ID{p.right.id.Client, p.right.id.Clock + units})

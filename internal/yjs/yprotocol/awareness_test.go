@@ -104,6 +104,57 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// TestEqualStates has what lib0's equalityDeep returns in Node, for both orders.
+func TestEqualStates(t *testing.T) {
+	for _, c := range []struct {
+		a, b       string
+		same, back bool
+	}{
+		{`{"a":1,"b":[2,{}]}`, `{"b":[2,{}],"a":1}`, true, true},
+		{`{"a":1}`, `{"a":2}`, false, false},
+		{`{"a":1}`, `{"b":1}`, false, false},
+		{`{"a":1}`, `{"a":1,"b":1}`, false, false},
+		{`{"a":{}}`, `{"a":[]}`, false, false},
+		{`[1,2]`, `[1,2,3]`, false, false},
+		{`[1,2]`, `[2,1]`, false, false},
+		{`{"a":null}`, `{"a":0}`, false, false},
+		{`{"a":null}`, `{"a":null}`, true, true},
+		{`{"a":"1"}`, `{"a":1}`, false, false},
+		{`1`, `1`, true, true},
+		{`{"constructor":1}`, `{"constructor":1}`, false, false},
+		{`{"constructor":1}`, `{"a":1}`, false, false},
+		{`{"constructor":0}`, `{"constructor":0}`, false, false},
+		{`{"__proto__":{}}`, `{"a":1}`, true, false},
+		{`{"__proto__":{}}`, `{"__proto__":{}}`, true, true},
+		{`{"__proto__":1}`, `{"a":1}`, false, false},
+		{`{"__proto__":{}}`, `{"constructor":1}`, false, false},
+		{`{"__proto__":{}}`, `{"constructor":0}`, true, false},
+		{`{"__proto__":{}}`, `{"constructor":""}`, true, false},
+		{`{"__proto__":{}}`, `{"constructor":false}`, true, false},
+		{`{"__proto__":{}}`, `{"constructor":[]}`, false, false},
+		{`{"toString":1}`, `{"toString":1}`, true, true},
+		{`{"a":-0}`, `{"a":0}`, true, true},
+	} {
+		a := newAwareness(1)
+		if _, err := a.SetLocal([]byte(c.a)); err != nil {
+			t.Fatal(err)
+		}
+		// y-protocols compares the old state with a new local one, a state from outside
+		// with the old one.
+		local, err := a.SetLocal([]byte(c.b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(local.Changed) == 0; got != c.same {
+			t.Errorf("%s replaced by %s is the same: %v, want %v", c.a, c.b, got, c.same)
+		}
+		remote := a.mustApply(t, states(2, 1, c.a, 2, 2, c.b))
+		if got := len(remote.Changed) == 0; got != c.back {
+			t.Errorf("%s replaced from outside by %s is the same: %v, want %v", c.a, c.b, got, c.back)
+		}
+	}
+}
+
 func TestSetLocalRefuses(t *testing.T) {
 	a := newAwareness(1)
 	for state, want := range map[string]error{

@@ -199,7 +199,8 @@ func (f *formatContent) equal(g *formatContent) bool {
 	}
 	for _, m := range x {
 		v, ok := y.Get(m.Key)
-		if !ok || !(&formatContent{value: m.Value}).same(&formatContent{value: v}) && !(isUndefined(m.Value) && isUndefined(v)) {
+		same := isUndefined(m.Value) && isUndefined(v) || (&formatContent{value: m.Value}).same(&formatContent{value: v})
+		if !ok || !same {
 			return false
 		}
 	}

@@ -22,9 +22,6 @@ func EncodeValue(v any) []byte {
 	return w.buf
 }
 
-// ParseJSON is JSON.parse.
-func ParseJSON(text []byte) (any, bool) { return parseJSON(text) }
-
 // UTF16Len counts UTF-16 units.
 func UTF16Len(b []byte) uint64 { return utf16Len(b) }
 

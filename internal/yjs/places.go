@@ -138,8 +138,8 @@ func (it *item) continues(right *item) bool {
 // nearest returns which place is nearest to index, the last of equal ones, -1 for none.
 func (m *places) nearest(index int64) int {
 	near, best := -1, int64(1<<63-1)
-	for i, at := range m.index {
-		if d := distance(index, at); d <= best {
+	for i := len(m.index) - 1; i >= 0 && best > 0; i-- {
+		if d := distance(index, m.index[i]); d < best {
 			near, best = i, d
 		}
 	}

@@ -204,7 +204,7 @@ func (d *Doc) textPlace(t *Type, index uint64, near bool) textPlace {
 func (p *textPlace) advance(units uint64) {
 	steps := 0
 	for ; p.right != nil && units > 0; steps++ {
-		if steps == nearBy && p.typ.spans != nil && !p.typ.formatted {
+		if steps == nearBy && p.typ.spans != nil && !p.typ.formats {
 			index := p.index + units
 			p.right, p.index, _ = p.typ.holder(index)
 			p.left, units = p.right.left, index-p.index
@@ -398,7 +398,7 @@ func (p *textPlace) format(length uint64, given *formats) {
 // delete deletes the next units, and formats that are redundant without them.
 func (p *textPlace) delete(length uint64) {
 	var before formats
-	if p.typ.formatted {
+	if p.typ.formats {
 		before = p.now.clone()
 	}
 	start, left := p.right, length
@@ -412,7 +412,7 @@ func (p *textPlace) delete(length uint64) {
 		}
 		p.forward()
 	}
-	if start != nil && p.typ.formatted {
+	if start != nil && p.typ.formats {
 		p.d.cleanGap(start, p.right, &before, &p.now)
 	}
 	p.typ.places.deleted(p.index, length-left)

@@ -78,7 +78,7 @@ func (t *Type) holder(n uint64) (it *item, before uint64, now formats) {
 				break
 			}
 			left -= kid.length
-			if t.formatted {
+			if t.formats {
 				kid.changes().applyTo(&now)
 			}
 		}

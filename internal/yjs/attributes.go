@@ -144,7 +144,7 @@ func (a *formats) object() Object {
 
 // again returns content of the same key and value for another item.
 func (f *formatContent) again() *formatContent {
-	return &formatContent{f.key, f.value, f.first()}
+	return &formatContent{key: f.key, value: f.value, from: f.first()}
 }
 
 // first returns the content from which the value was taken over.
@@ -199,7 +199,8 @@ func (f *formatContent) equal(g *formatContent) bool {
 	}
 	for _, m := range x {
 		v, ok := y.Get(m.Key)
-		if !ok || !(&formatContent{value: m.Value}).same(&formatContent{value: v}) && !(isUndefined(m.Value) && isUndefined(v)) {
+		same := isUndefined(m.Value) && isUndefined(v) || (&formatContent{value: m.Value}).same(&formatContent{value: v})
+		if !ok || !same {
 			return false
 		}
 	}

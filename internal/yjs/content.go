@@ -202,6 +202,7 @@ type formatContent struct {
 	key   string
 	value any
 	from  *formatContent // whose value this one took over; nil for none
+	anew  bool           // only in formatChanges
 }
 
 func (*formatContent) ref() byte       { return refFormat }

@@ -5,12 +5,13 @@
 // There are two halves. The functions that work on bytes (Validate, Merge,
 // Diff, StateVector, Coalesce, Split and the type Update) never build a
 // document, so their cost depends on the update alone. Doc integrates updates
-// by the YATA algorithm and is read through Type.
+// by the YATA algorithm and is read, and inside Transact edited, through Type.
 //
 // Equality with yjs: under the same sequence of Apply calls and the same
 // declared roots, Encode returns the bytes of Y.encodeStateAsUpdate; Merge, Diff
 // and StateVector return those of Y.mergeUpdates, Y.diffUpdate and
-// Y.encodeStateVectorFromUpdate. Compact returns a canonical form that depends
+// Y.encodeStateVectorFromUpdate. For the same operations under the same client ID, a
+// Doc that is Live emits the updates that a Y.Doc emits. Compact returns a canonical form that depends
 // only on the set of structs and deletions: runs fully merged, deleted content
 // dropped.
 //

@@ -209,7 +209,7 @@ func (f *draft) clear(t *Type) error {
 	return nil
 }
 
-func (f *draft) insertText(t *Type, index uint64, text string, given *formats, inherit bool) error {
+func (f *draft) insertText(t *Type, index uint64, text string, given *formats) error {
 	if err := t.is(KindText, KindXMLText); err != nil {
 		return err
 	}
@@ -217,7 +217,7 @@ func (f *draft) insertText(t *Type, index uint64, text string, given *formats, i
 		return err
 	}
 	f.length += textLen(text)
-	f.edits = append(f.edits, func(d *Doc) { t.insertText(d, index, text, given, inherit) })
+	f.edits = append(f.edits, func(d *Doc) { t.insertText(d, index, text, given) })
 	return nil
 }
 

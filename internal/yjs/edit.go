@@ -3,6 +3,7 @@ package yjs
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Errors of edits. An operation that fails has changed nothing.
@@ -41,12 +42,10 @@ func (t *Type) edits(tx *Transaction, kinds ...Kind) error {
 
 // is returns ErrKind if the type is of none of the kinds.
 func (t *Type) is(kinds ...Kind) error {
-	for _, kind := range kinds {
-		if t.kind == kind {
-			return nil
-		}
+	if !slices.Contains(kinds, t.kind) {
+		return fmt.Errorf("%s: %w", t.kind, ErrKind)
 	}
-	return fmt.Errorf("%s: %w", t.kind, ErrKind)
+	return nil
 }
 
 // free reports whether the type is free-standing: not part of a document yet.

@@ -81,32 +81,38 @@ func (d *Doc) listPlace(t *Type, index uint64) *item {
 	if index == 0 {
 		return nil
 	}
-	at, index := t.near(index)
-	if index == 0 {
+	at, rest := t.near(index)
+	if rest == 0 {
 		// Behind what is there to the left, so that this goes before deleted content.
 		for at = at.left; at != nil && at.deleted(); {
 			at = at.left
 		}
-		if at != nil && at.countable() {
-			index = at.length
-		}
+		return at
 	}
+	return d.cutAfter(t.ahead(at, rest, index))
+}
+
+// ahead goes from an item to the one that holds the last of the next rest units, which
+// are those up to index. It returns which unit of that item it is, from 1 on.
+func (t *Type) ahead(at *item, rest, index uint64) (*item, uint64) {
 	steps := 0
-	for ; at != nil; at = at.right {
-		steps++
-		if at.isGap() {
-			continue
+	for ; at.visibleLen() < rest; at = at.right {
+		if steps++; steps == nearBy && t.spans != nil {
+			at, before, _ := t.holder(index)
+			return at, index - before
 		}
-		if index <= at.length {
-			if index < at.length {
-				d.cleanStart(ID{at.id.Client, at.id.Clock + index})
-			}
-			break
-		}
-		index -= at.length
+		rest -= at.visibleLen()
 	}
 	t.walked(steps)
-	return at
+	return at, rest
+}
+
+// cutAfter cuts an item behind its first units and returns the left part.
+func (d *Doc) cutAfter(it *item, units uint64) *item {
+	if units < it.length {
+		d.cleanStart(ID{it.id.Client, it.id.Clock + units})
+	}
+	return it
 }
 
 // near returns an item of the sequence to count from, and how many units index is
@@ -208,26 +214,16 @@ func (t *Type) listContent(value any) (content, error) {
 // deleteList deletes values of an array or children of an XML node.
 func (d *Doc) deleteList(t *Type, index, length uint64) {
 	at, rest := t.near(index)
-	steps := 0
-	for ; at != nil && rest > 0; at = at.right {
-		steps++
-		if !at.isGap() {
-			if rest < at.length {
-				d.cleanStart(ID{at.id.Client, at.id.Clock + rest})
-			}
-			rest -= at.length
-		}
+	if rest > 0 {
+		at = d.cutAfter(t.ahead(at, rest, index)).right
 	}
 	for left := length; left > 0 && at != nil; at = at.right {
 		if at.deleted() {
 			continue
 		}
-		if left < at.length {
-			d.cleanStart(ID{at.id.Client, at.id.Clock + left})
-		}
+		d.cutAfter(at, left)
 		left -= at.length
 		d.delete(at)
 	}
 	t.places.deleted(index, length)
-	t.walked(steps)
 }

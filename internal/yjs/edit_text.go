@@ -25,12 +25,14 @@ func (t *Type) InsertText(tx *Transaction, index uint64, text string, attributes
 	if err != nil {
 		return err
 	}
-	given, err := normalAttributes(attributes)
-	if err != nil {
-		return err
+	var given *formats // those that are in force
+	if attributes != nil {
+		if given, err = normalAttributes(attributes); err != nil {
+			return err
+		}
 	}
 	if t.free() {
-		return t.draft.insertText(t, index, text, given, attributes == nil)
+		return t.draft.insertText(t, index, text, given)
 	}
 	if err := t.edits(tx, KindText, KindXMLText); err != nil {
 		return err
@@ -39,18 +41,14 @@ func (t *Type) InsertText(tx *Transaction, index uint64, text string, attributes
 		return err
 	}
 	if text != "" {
-		t.insertText(tx.doc, index, text, given, attributes == nil)
+		t.insertText(tx.doc, index, text, given)
 	}
 	return nil
 }
 
-// insertText inserts with the formats that are in force there, or with given ones.
-func (t *Type) insertText(d *Doc, index uint64, text string, given *formats, inherit bool) {
-	p := d.textPlace(t, index, inherit)
-	if inherit {
-		now := p.now.clone()
-		given = &now
-	}
+// insertText inserts with given formats, nil for those that are in force there.
+func (t *Type) insertText(d *Doc, index uint64, text string, given *formats) {
+	p := d.textPlace(t, index, given == nil)
 	p.insertText(text, given)
 }
 
@@ -206,6 +204,11 @@ func (d *Doc) textPlace(t *Type, index uint64, near bool) textPlace {
 func (p *textPlace) advance(units uint64) {
 	steps := 0
 	for ; p.right != nil && units > 0; steps++ {
+		if steps == nearBy && p.typ.spans != nil && !p.typ.formats {
+			index := p.index + units
+			p.right, p.index, _ = p.typ.holder(index)
+			p.left, units = p.right.left, index-p.index
+		}
 		if !p.right.isGap() {
 			if units < p.right.length {
 				p.d.cleanStart(ID{p.right.id.Client, p.right.id.Clock + units})
@@ -268,8 +271,17 @@ func embedded(value any) content {
 	return &embedContent{value}
 }
 
-// begin puts exactly the given formats in force. It returns what was in force instead.
+// begin puts exactly the given formats in force, or leaves those that are (nil). It
+// returns what was in force instead.
 func (p *textPlace) begin(given *formats) (negated formats) {
+	if given == nil && p.now.len() == 0 {
+		p.skipEqual(&negated)
+		return negated
+	}
+	if given == nil {
+		now := p.now.clone()
+		given = &now
+	}
 	for _, f := range p.now.order {
 		if f != nil && !given.has(f.key) {
 			given.set(&formatContent{key: f.key})
@@ -386,7 +398,7 @@ func (p *textPlace) format(length uint64, given *formats) {
 // delete deletes the next units, and formats that are redundant without them.
 func (p *textPlace) delete(length uint64) {
 	var before formats
-	if p.typ.formatted {
+	if p.typ.formats {
 		before = p.now.clone()
 	}
 	start, left := p.right, length
@@ -400,7 +412,7 @@ func (p *textPlace) delete(length uint64) {
 		}
 		p.forward()
 	}
-	if start != nil && p.typ.formatted {
+	if start != nil && p.typ.formats {
 		p.d.cleanGap(start, p.right, &before, &p.now)
 	}
 	p.typ.places.deleted(p.index, length-left)

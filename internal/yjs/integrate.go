@@ -177,7 +177,7 @@ func (d *Doc) integrateContent(it *item) {
 		d.txn.deletes.add(it.id.Client, Range{it.id.Clock, it.length})
 		it.bits |= flagDeleted
 	case *formatContent:
-		it.parent.formatted = true
+		it.parent.formatted, it.parent.formats = true, true
 		it.parent.places = nil
 		it.reformat()
 	case *typeContent:

@@ -7,6 +7,16 @@ import (
 	"unicode/utf8"
 )
 
+// ParseJSON reads what JSON.parse reads, nested up to 2000 deep, and reports whether
+// the text is that; it is UTF-8. Together with AppendJSON it writes JSON as JavaScript
+// does.
+func ParseJSON(text []byte) (v any, ok bool) {
+	if !utf8.Valid(text) {
+		return nil, false
+	}
+	return parseJSON(text)
+}
+
 // parseJSON reads what JSON.parse reads. A lone surrogate escape stays a lone
 // surrogate, and a "__proto__" key is an ordinary one.
 func parseJSON(text []byte) (any, bool) {

@@ -71,12 +71,7 @@ func (m *places) find(t *Type, index uint64) (at *item, start uint64) {
 		m.use(near)
 	}
 	p, pos = t.walk(p, pos, int64(index))
-	for p.left != nil && p.left.id.Client == p.id.Client && p.left.end() == p.id.Clock {
-		p = p.left // p and its left neighbour may be merged
-		if !p.isGap() {
-			pos -= int64(p.length)
-		}
-	}
+	p, pos = t.runStart(p, pos)
 	if near >= 0 && distance(m.index[near], pos)*maxPlaces < int64(t.length) {
 		m.move(near, p, pos)
 	} else {
@@ -118,11 +113,33 @@ func (t *Type) walk(p *item, pos, index int64) (*item, int64) {
 	return p, pos
 }
 
+// runStart goes from an item at pos to the first of those before it that were written
+// one after the other, because they may be merged.
+func (t *Type) runStart(p *item, pos int64) (*item, int64) {
+	steps := 0
+	for ; p.left != nil && p.left.continues(p); steps++ {
+		if leaf := p.left.span; t.spans != nil && leaf != p.span && leaf.isRun() {
+			s := leaf.widestRun()
+			p, pos = s.firstItem(), pos-int64(s.length)
+			continue
+		}
+		p = p.left
+		pos -= int64(p.visibleLen())
+	}
+	t.walked(steps)
+	return p, pos
+}
+
+// continues reports whether right was written straight after it, by the same client.
+func (it *item) continues(right *item) bool {
+	return it.id.Client == right.id.Client && it.end() == right.id.Clock
+}
+
 // nearest returns which place is nearest to index, the last of equal ones, -1 for none.
 func (m *places) nearest(index int64) int {
 	near, best := -1, int64(1<<63-1)
-	for i, at := range m.index {
-		if d := distance(index, at); d <= best {
+	for i := len(m.index) - 1; i >= 0 && best > 0; i-- {
+		if d := distance(index, m.index[i]); d < best {
 			near, best = i, d
 		}
 	}

@@ -20,6 +20,7 @@ type span struct {
 	items  int            // of a leaf
 	length uint64         // countable, undeleted units
 	sum    *formatChanges // of its formats, nil if not known
+	run    answer         // of isRun
 }
 
 // walked makes an index if it took many steps to find a place.
@@ -77,7 +78,7 @@ func (t *Type) holder(n uint64) (it *item, before uint64, now formats) {
 				break
 			}
 			left -= kid.length
-			if t.formatted {
+			if t.formats {
 				kid.changes().applyTo(&now)
 			}
 		}
@@ -135,6 +136,7 @@ func (it *item) enter() {
 	}
 	it.span = leaf
 	leaf.items++
+	leaf.forgetRun()
 	it.grow(it.visibleLen())
 	if leaf.items > maxLeaf {
 		leaf.halve(it.parent)
@@ -153,6 +155,7 @@ func (it *item) leave() {
 		it.left.grow(units)
 	}
 	leaf.items--
+	leaf.forgetRun()
 	if leaf.items == 0 {
 		leaf.remove()
 	} else if leaf.first == it {
@@ -195,7 +198,7 @@ func (s *span) halve(t *Type) {
 		}
 	}
 	s.length -= right.length
-	s.sum = nil
+	s.sum, s.run = nil, unknown
 	if s.up == nil {
 		s.up = &span{kids: []*span{s}, length: s.length + right.length}
 		t.spans = s.up
@@ -205,6 +208,59 @@ func (s *span) halve(t *Type) {
 	if len(s.up.kids) > maxKids {
 		s.up.halve(t)
 	}
+}
+
+// answer is one that is kept until something changes.
+type answer uint8
+
+const (
+	unknown answer = iota
+	yes
+	no
+)
+
+func (s *span) forgetRun() {
+	for ; s != nil; s = s.up {
+		s.run = unknown
+	}
+}
+
+// isRun reports whether the items of a span were written one after the other.
+func (s *span) isRun() bool {
+	if s.run != unknown {
+		return s.run == yes
+	}
+	s.run = no
+	for i, kid := range s.kids {
+		first := kid.firstItem()
+		if !kid.isRun() || i > 0 && !first.left.continues(first) {
+			return false
+		}
+	}
+	it := s.first
+	for range max(s.items-1, 0) {
+		if !it.continues(it.right) {
+			return false
+		}
+		it = it.right
+	}
+	s.run = yes
+	return true
+}
+
+// widestRun returns the widest span that ends where a run does and is one itself.
+func (s *span) widestRun() *span {
+	for s.up != nil && s.up.kids[len(s.up.kids)-1] == s && s.up.isRun() {
+		s = s.up
+	}
+	return s
+}
+
+func (s *span) firstItem() *item {
+	for s.kids != nil {
+		s = s.kids[0]
+	}
+	return s.first
 }
 
 // changes returns what the formats of a span do to those in force before it.
@@ -223,40 +279,40 @@ func (s *span) changes() *formatChanges {
 		}
 	}
 	for _, kid := range s.kids {
-		kid.changes().each(s.sum.add)
+		for _, f := range kid.changes().last.order {
+			if f != nil {
+				s.sum.add(f)
+			}
+		}
 	}
 	return s.sum
 }
 
 // formatChanges are what a run of formats does, each key once, in the order in which
-// keys came into force.
-type formatChanges struct {
-	last formats
-	anew map[string]bool // keys that were ended before, so that they go behind the others
-}
+// keys came into force. Keys that were ended before are marked: they go behind others.
+type formatChanges struct{ last formats }
 
 func (c *formatChanges) add(f *formatContent) {
-	if was := c.last.get(f.key); was != nil && was.value == nil && f.value != nil {
+	was := c.last.get(f.key)
+	ended := was != nil && was.value == nil && f.value != nil
+	if f.anew || ended {
 		c.last.remove(f.key)
-		if c.anew == nil {
-			c.anew = map[string]bool{}
-		}
-		c.anew[f.key] = true
+	}
+	if !f.anew && (ended || was != nil && was.anew) {
+		f = f.again()
+		f.anew = true
 	}
 	c.last.set(f)
 }
 
-// each calls fn with formats that do the same.
-func (c *formatChanges) each(fn func(*formatContent)) {
+func (c *formatChanges) applyTo(now *formats) {
 	for _, f := range c.last.order {
 		if f == nil {
 			continue
 		}
-		if c.anew[f.key] {
-			fn(&formatContent{key: f.key})
+		if f.anew {
+			now.remove(f.key)
 		}
-		fn(f)
+		now.apply(f)
 	}
 }
-
-func (c *formatChanges) applyTo(now *formats) { c.each(now.apply) }

@@ -22,6 +22,9 @@ func TestIndex(t *testing.T) {
 		}
 		other := yjs.NewDoc(yjs.Options{ClientID: 9})
 		formats := seed%3 > 0
+		if seed%4 == 1 { // there is content before anybody declares what it is
+			earlier(t, rng, formats, append(twins[:], other)...)
+		}
 		for step := range 1500 {
 			choice := rng.Uint64()
 			for i, d := range twins {
@@ -95,6 +98,28 @@ func TestIndex(t *testing.T) {
 		c, _ := other.Encode(nil)
 		if y, _ := yjs.Compact(c); !bytes.Equal(x, y) {
 			t.Errorf("seed %d: the other document differs", seed)
+		}
+	}
+}
+
+// earlier applies the same edited state to all documents.
+func earlier(t *testing.T, rng *rand.Rand, formats bool, docs ...*yjs.Doc) {
+	t.Helper()
+	d := yjs.NewDoc(yjs.Options{ClientID: 5})
+	text, array, xml := declared(t, d)
+	for range 300 {
+		err := d.Transact(func(tx *yjs.Transaction) error { return randomEdit(tx, rng, text, array, xml, formats) })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	state, err := d.Encode(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, doc := range docs {
+		if err := doc.Apply(state); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

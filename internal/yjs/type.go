@@ -59,7 +59,8 @@ type Type struct {
 	entries   typeMap
 	length    uint64 // countable, undeleted units of the sequence
 	ref       ID     // of kindItemRef
-	formatted bool   // a format was integrated since the type was made
+	formatted bool   // a format was integrated since the type was made or declared
+	formats   bool   // a format was integrated
 	places    *places
 	spans     *span  // index of the sequence, nil for none
 	draft     *draft // of a free-standing type

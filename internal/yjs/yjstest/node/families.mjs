@@ -502,7 +502,7 @@ export const families = {
     late: true,
     weight: 0.5,
     first: 60,
-    batch: (rng) => (rng.chance(0.04) ? rng.int(10, 60) : 1),
+    batch: (rng) => (rng.chance(0.15) ? rng.int(5, 50) : 1),
     next: (rng, doc, roots, memory) => {
       const type = doc.share.get('text')
       if (memory.client > 0) return longTextOp(rng, ['text'], type, memory)

@@ -400,6 +400,32 @@ func (s *Session) addReadings(raw *rawSession, blobs blobs) {
 // HasReadings reports whether it was recorded what readers make of the updates.
 func (s *Session) HasReadings() bool { return len(s.Runs) > 0 }
 
+// ParseOps reads a list of operations, in the form that node/ops.mjs describes.
+func ParseOps(list []byte) ([]Op, error) {
+	var raw []json.RawMessage
+	if err := json.Unmarshal(list, &raw); err != nil {
+		return nil, fmt.Errorf("parse operations: %w", err)
+	}
+	return parseOps(raw)
+}
+
+func parseOps(list []json.RawMessage) ([]Op, error) {
+	var ops []Op
+	for _, data := range list {
+		var raw rawOp
+		if err := json.Unmarshal(data, &raw); err != nil {
+			return nil, err
+		}
+		op, err := raw.op()
+		if err != nil {
+			return nil, err
+		}
+		op.raw = data
+		ops = append(ops, op)
+	}
+	return ops, nil
+}
+
 // Readable returns the sessions of which it was recorded what readers make of the updates.
 func Readable(sessions []*Session) []*Session {
 	return slices.DeleteFunc(slices.Clone(sessions), func(s *Session) bool { return !s.HasReadings() })
@@ -420,17 +446,9 @@ func (r rawStep) step(s *Session, blobs blobs) (Step, error) {
 		}
 		step.Declare = &s.Roots[at]
 	}
-	for _, data := range r.Do {
-		var raw rawOp
-		if err := json.Unmarshal(data, &raw); err != nil {
-			return step, err
-		}
-		op, err := raw.op()
-		if err != nil {
-			return step, err
-		}
-		op.raw = data
-		step.Do = append(step.Do, op)
+	var err error
+	if step.Do, err = parseOps(r.Do); err != nil {
+		return step, err
 	}
 	for _, call := range r.Ev {
 		var o Observation

@@ -1,0 +1,61 @@
+// Documents of TipTap's editor with its Collaboration extension.
+
+import './dom.mjs'
+import { Editor } from '@tiptap/core'
+import StarterKit from '@tiptap/starter-kit'
+import Collaboration from '@tiptap/extension-collaboration'
+import Image from '@tiptap/extension-image'
+import Mention from '@tiptap/extension-mention'
+import { TaskItem, TaskList } from '@tiptap/extension-list'
+import { TableKit } from '@tiptap/extension-table'
+import { yXmlFragmentToProsemirrorJSON } from '@tiptap/y-tiptap'
+import { changed, randomNode } from './pmdoc.mjs'
+import { merge, newDoc } from './clients.mjs'
+
+const variants = {
+  starter: [],
+  tasks: [TaskList, TaskItem.configure({ nested: true }), Mention],
+  tables: [TableKit, Image],
+  inline: [Image.configure({ inline: true }), Mention.configure({ suggestions: [{ char: '@' }, { char: '#' }] }), TaskList, TaskItem]
+}
+
+const open = (doc, field, variant) => new Editor({
+  element: document.createElement('div'),
+  extensions: [
+    StarterKit.configure({ undoRedo: false, trailingNode: false }),
+    ...variants[variant],
+    Collaboration.configure({ document: doc, field })
+  ]
+})
+
+const replace = (editor, node) => editor.commands.setContent(node.toJSON(), { emitUpdate: false })
+
+export const tiptap = async (rng) => {
+  const variant = rng.pick(Object.keys(variants))
+  const root = rng.pick(['default', 'default', 'body'])
+  const docs = [newDoc(rng), newDoc(rng)]
+  const editors = docs.map((doc) => open(doc, root, variant))
+  try {
+    replace(editors[0], randomNode(rng, editors[0].schema.topNodeType))
+    merge(...docs)
+    for (let round = rng.int(0, 3); round > 0; round--) {
+      for (const editor of editors) {
+        for (let i = rng.int(0, 3); i > 0; i--) replace(editor, changed(rng, editor.state.doc))
+      }
+      merge(...docs)
+    }
+    merge(...docs)
+    return {
+      variant,
+      root,
+      detected: root === 'default' || undefined,
+      doc: docs[0],
+      separator: '\n\n',
+      text: editors[0].getText(),
+      json: yXmlFragmentToProsemirrorJSON(docs[0].getXmlFragment(root)),
+      editorJSON: editors[0].getJSON()
+    }
+  } finally {
+    for (const editor of editors) editor.destroy()
+  }
+}

@@ -167,7 +167,7 @@ func TestText(t *testing.T) {
 			item := list.element("list_item", "")
 			item.element("paragraph", "two")
 			item.element("bullet_list", "").element("list_item", "").element("paragraph", "nested")
-		}, "Title\nHello and bold words\none\ntwo\nnested"},
+		}, "Title\nHello and bold words\n\none\ntwo\nnested"},
 		{"line breaks", func(tr *tree) {
 			p := tr.root("default").element("paragraph", "one")
 			p.element("hardBreak", "")
@@ -192,7 +192,7 @@ func TestText(t *testing.T) {
 			list.add(xmlText, "", "").text("second")
 			content.add(xmlText, "", "") // an empty paragraph
 			content.add(xmlText, "", "").text("end")
-		}, "one\nwith a link in it\nfirst\nsecond\nend"},
+		}, "one\nwith a link in it\nfirst\nsecond\n\nend"},
 		{"lexical", func(tr *tree) {
 			root := tr.root("root")
 			p := root.add(xmlText, "", "")
@@ -236,7 +236,7 @@ func TestText(t *testing.T) {
 			if doc.HasPending() {
 				t.Fatal("the test's own update is not complete")
 			}
-			if got, err := shape.Text(doc); err != nil || got != c.want {
+			if got, err := shape.Text(doc, shape.Source{}, "\n"); err != nil || got != c.want {
 				t.Errorf("Text = %q, %v, want %q", got, err, c.want)
 			}
 		})
@@ -285,7 +285,7 @@ func TestRecording(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := shape.Text(doc)
+	got, err := shape.Text(doc, shape.Source{}, "\n")
 	if err != nil || got != want.Text {
 		t.Errorf("Text = %q, %v, want %q", got, err, want.Text)
 	}
@@ -315,7 +315,7 @@ func TestTooDeep(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := shape.Text(doc); !errors.Is(err, c.want) {
+			if _, err := shape.Text(doc, shape.Source{}, "\n"); !errors.Is(err, c.want) {
 				t.Errorf("Text(%d types of kind %d in each other) = %v, want %v", c.depth, kind, err, c.want)
 			}
 		}

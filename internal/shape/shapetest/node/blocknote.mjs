@@ -2,6 +2,9 @@
 
 import './dom.mjs'
 import { BlockNoteEditor, BlockNoteSchema, createInlineContentSpec, defaultInlineContentSpecs } from '@blocknote/core'
+import { yXmlFragmentToBlocks } from '@blocknote/core/yjs'
+import { yXmlFragmentToProseMirrorRootNode } from 'y-prosemirror'
+import * as Y from 'yjs'
 import { code, name, url, words1 } from './words.mjs'
 import { merge, newDoc } from './clients.mjs'
 
@@ -107,15 +110,19 @@ export const blocknote = (rng) => {
       merge(...docs)
     }
     merge(...docs)
-    const { doc } = editors[0].prosemirrorState
+    // As the document is read, not as this editor has it: what an editor adds to what
+    // comes from others, such as an empty last block, is not in the document yet.
+    const copy = new Y.Doc()
+    Y.applyUpdate(copy, Y.encodeStateAsUpdate(docs[0]))
+    const node = yXmlFragmentToProseMirrorRootNode(copy.getXmlFragment(root), editors[0].pmSchema)
     return {
       variant,
       root,
       detected: true,
       doc: docs[0],
       separator: '\n',
-      text: doc.textBetween(0, doc.content.size, '\n', leafText),
-      json: editors[0].document
+      text: node.textBetween(0, node.content.size, '\n', leafText),
+      json: yXmlFragmentToBlocks(editors[0], copy.getXmlFragment(root))
     }
   } finally {
     for (const editor of editors) editor._tiptapEditor.destroy()

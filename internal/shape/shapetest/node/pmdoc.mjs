@@ -5,7 +5,7 @@ import { words1, code, name, url } from './words.mjs'
 
 const attrsOf = {
   heading: (rng) => ({ level: rng.int(1, 3) }),
-  mention: (rng) => ({ id: `u${rng.int(1, 99)}`, label: rng.chance(0.8) ? name(rng) : null }),
+  mention: (rng) => ({ id: `u${rng.int(1, 99)}`, label: rng.chance(0.8) ? name(rng) : null, mentionSuggestionChar: rng.pick(['@', '#']) }),
   image: (rng) => ({ src: url(rng), alt: rng.chance(0.5) ? name(rng) : null }),
   taskItem: (rng) => ({ checked: rng.chance(0.5) }),
   orderedList: (rng) => ({ start: rng.int(1, 3) }),

@@ -3,6 +3,7 @@
 import './dom.mjs'
 import Quill from 'quill'
 import { QuillBinding } from 'y-quill'
+import * as Y from 'yjs'
 import { code, name, url, words1 } from './words.mjs'
 import { merge, newDoc } from './clients.mjs'
 
@@ -74,13 +75,20 @@ export const quill = (rng) => {
     merge(...docs)
   }
   for (const { binding } of clients) binding.destroy()
+  // What an editor shows that opens the document now: in y-quill, two who edit the same
+  // pair of surrogates see other halves than the document has.
+  const copy = new Y.Doc()
+  Y.applyUpdate(copy, Y.encodeStateAsUpdate(docs[0]))
+  const { quill, binding } = open(copy, root)
+  binding.destroy()
+  const ops = docs[0].getText(root).toDelta()
+  const rich = ops.some((op) => op.attributes || typeof op.insert !== 'string') || (ops.at(-1)?.insert ?? '').endsWith('\n')
   return {
     root,
-    detected: true,
+    detected: rich && root !== 'notes',
     doc: docs[0],
     separator: '\n',
-    text: clients[0].quill.getText(),
-    json: { ops: docs[0].getText(root).toDelta() },
-    editorJSON: clients[0].quill.getContents()
+    text: quill.getText(),
+    json: { ops }
   }
 }

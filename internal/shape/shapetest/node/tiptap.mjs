@@ -12,11 +12,13 @@ import { yXmlFragmentToProsemirrorJSON } from '@tiptap/y-tiptap'
 import { changed, randomNode } from './pmdoc.mjs'
 import { merge, newDoc } from './clients.mjs'
 
+const mention = Mention.configure({ suggestions: [{ char: '@' }, { char: '#' }] })
+
 const variants = {
   starter: [],
-  tasks: [TaskList, TaskItem.configure({ nested: true }), Mention],
+  tasks: [TaskList, TaskItem.configure({ nested: true }), mention],
   tables: [TableKit, Image],
-  inline: [Image.configure({ inline: true }), Mention.configure({ suggestions: [{ char: '@' }, { char: '#' }] }), TaskList, TaskItem]
+  inline: [Image.configure({ inline: true }), mention, TaskList, TaskItem]
 }
 
 const open = (doc, field, variant) => new Editor({
@@ -45,6 +47,7 @@ export const tiptap = async (rng) => {
       merge(...docs)
     }
     merge(...docs)
+    const fragment = docs[0].getXmlFragment(root)
     return {
       variant,
       root,
@@ -52,8 +55,9 @@ export const tiptap = async (rng) => {
       doc: docs[0],
       separator: '\n\n',
       text: editors[0].getText(),
-      json: yXmlFragmentToProsemirrorJSON(docs[0].getXmlFragment(root)),
-      editorJSON: editors[0].getJSON()
+      json: yXmlFragmentToProsemirrorJSON(fragment),
+      // In an empty document an editor shows a paragraph.
+      editorJSON: fragment.length > 0 ? editors[0].getJSON() : undefined
     }
   } finally {
     for (const editor of editors) editor.destroy()

@@ -4,9 +4,8 @@ import './dom.mjs'
 import { BlockNoteEditor, BlockNoteSchema, createInlineContentSpec, defaultInlineContentSpecs } from '@blocknote/core'
 import { yXmlFragmentToBlocks } from '@blocknote/core/yjs'
 import { yXmlFragmentToProseMirrorRootNode } from 'y-prosemirror'
-import * as Y from 'yjs'
 import { code, name, url, words1 } from './words.mjs'
-import { merge, newDoc } from './clients.mjs'
+import { copyOf, merge, newDoc } from './clients.mjs'
 
 const mention = createInlineContentSpec(
   { type: 'mention', propSchema: { user: { default: 'Unknown' } }, content: 'none' },
@@ -112,8 +111,7 @@ export const blocknote = (rng) => {
     merge(...docs)
     // As the document is read, not as this editor has it: what an editor adds to what
     // comes from others, such as an empty last block, is not in the document yet.
-    const copy = new Y.Doc()
-    Y.applyUpdate(copy, Y.encodeStateAsUpdate(docs[0]))
+    const copy = copyOf(docs[0])
     const node = yXmlFragmentToProseMirrorRootNode(copy.getXmlFragment(root), editors[0].pmSchema)
     return {
       variant,

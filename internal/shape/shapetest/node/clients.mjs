@@ -15,3 +15,10 @@ export const merge = (a, b) => {
   Y.applyUpdate(a, Y.encodeStateAsUpdate(b, Y.encodeStateVector(a)))
   Y.applyUpdate(b, ofA)
 }
+
+/** A document with what another holds, as for somebody who opens it now. */
+export const copyOf = (doc) => {
+  const copy = new Y.Doc()
+  Y.applyUpdate(copy, Y.encodeStateAsUpdate(doc))
+  return copy
+}

@@ -175,12 +175,16 @@ export const lexical = async (rng) => {
     await mergeSettled(docs)
   }
   await mergeSettled(docs)
+  // What an editor shows that opens the document now.
+  const doc = newDoc(rng)
+  const editor = open(doc)
+  await mergeSettled([doc, docs[0]])
   return {
     root: 'root',
     detected: true,
-    doc: docs[0],
+    doc,
     separator: '\n\n',
-    text: editors[0].read(() => $getRoot().getTextContent()),
-    json: editors[0].getEditorState().toJSON()
+    text: editor.read(() => $getRoot().getTextContent()),
+    json: editor.getEditorState().toJSON()
   }
 }

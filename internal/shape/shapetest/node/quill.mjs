@@ -3,9 +3,8 @@
 import './dom.mjs'
 import Quill from 'quill'
 import { QuillBinding } from 'y-quill'
-import * as Y from 'yjs'
 import { code, name, url, words1 } from './words.mjs'
-import { merge, newDoc } from './clients.mjs'
+import { copyOf, merge, newDoc } from './clients.mjs'
 
 const open = (doc, root) => {
   const quill = new Quill(document.createElement('div'), { modules: { toolbar: false, history: false } })
@@ -77,8 +76,7 @@ export const quill = (rng) => {
   for (const { binding } of clients) binding.destroy()
   // What an editor shows that opens the document now: in y-quill, two who edit the same
   // pair of surrogates see other halves than the document has.
-  const copy = new Y.Doc()
-  Y.applyUpdate(copy, Y.encodeStateAsUpdate(docs[0]))
+  const copy = copyOf(docs[0])
   const { quill, binding } = open(copy, root)
   binding.destroy()
   const ops = docs[0].getText(root).toDelta()

@@ -10,7 +10,7 @@ import { TaskItem, TaskList } from '@tiptap/extension-list'
 import { TableKit } from '@tiptap/extension-table'
 import { yXmlFragmentToProsemirrorJSON } from '@tiptap/y-tiptap'
 import { changed, randomNode } from './pmdoc.mjs'
-import { merge, newDoc } from './clients.mjs'
+import { copyOf, merge, newDoc } from './clients.mjs'
 
 const mention = Mention.configure({ suggestions: [{ char: '@' }, { char: '#' }] })
 
@@ -47,17 +47,21 @@ export const tiptap = async (rng) => {
       merge(...docs)
     }
     merge(...docs)
-    const fragment = docs[0].getXmlFragment(root)
+    // What an editor shows that opens the document now.
+    const doc = copyOf(docs[0])
+    const editor = open(doc, root, variant)
+    editors.push(editor)
+    const fragment = doc.getXmlFragment(root)
     return {
       variant,
       root,
       detected: root === 'default' || undefined,
-      doc: docs[0],
+      doc,
       separator: '\n\n',
-      text: editors[0].getText(),
+      text: editor.getText(),
       json: yXmlFragmentToProsemirrorJSON(fragment),
       // In an empty document an editor shows a paragraph.
-      editorJSON: fragment.length > 0 ? editors[0].getJSON() : undefined
+      editorJSON: fragment.length > 0 ? editor.getJSON() : undefined
     }
   } finally {
     for (const editor of editors) editor.destroy()

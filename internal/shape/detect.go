@@ -182,10 +182,14 @@ func isLexical(t *yjs.Type) bool {
 const maxLooked = 1000
 
 // detectMarkup tells BlockNote by its groups, and TipTap by names of several words, which
-// it writes as one, where ProseMirror's own schemas have "_" between them.
+// it writes as one, where ProseMirror's own schemas have "_" between them. The root of
+// y-prosemirror is nobody else's, whatever the names in it.
 func detectMarkup(root string, nodes []*yjs.Type) Shape {
-	if nodes[0].Name() == blockGroup {
+	switch {
+	case nodes[0].Name() == blockGroup:
 		return BlockNote
+	case root == "prosemirror":
+		return ProseMirror
 	}
 	queue := slices.Clone(nodes[:min(len(nodes), maxLooked)])
 	for i := 0; i < len(queue) && i < maxLooked; i++ {

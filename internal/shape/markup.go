@@ -92,26 +92,17 @@ func label(el *yjs.Type) string {
 
 // isTextBlock reports whether an element is a text block: one that holds text, or may.
 func (m *markup) isTextBlock(el *yjs.Type, children []any) bool {
-	switch m.inner(children) {
-	case holdsInline:
-		return true
-	case holdsBlocks:
-		return false
+	if holds := m.inner(children); holds != holdsNothing {
+		return holds == holdsInline
 	}
-	switch kindOf(el.Name()) {
-	case textBlock:
-		return true
-	case container, leaf, inLine:
-		return false
+	if kind := kindOf(el.Name()); kind != unnamed {
+		return kind == textBlock
 	}
 	if len(children) > 0 {
 		return false
 	}
-	switch m.others(el.Name()) {
-	case holdsInline:
-		return true
-	case holdsBlocks:
-		return false
+	if holds := m.others(el.Name()); holds != holdsNothing {
+		return holds == holdsInline
 	}
 	// Nodes that hold no content say all in their attributes.
 	return len(el.Entries()) == 0
@@ -124,13 +115,11 @@ func (m *markup) inner(children []any) inner {
 		if !ok {
 			continue
 		}
-		if c.Kind() == yjs.KindXMLText {
+		kind := kindOf(c.Name())
+		switch {
+		case c.Kind() == yjs.KindXMLText, kind == inLine:
 			return holdsInline
-		}
-		switch kindOf(c.Name()) {
-		case inLine:
-			return holdsInline
-		case textBlock, container:
+		case kind == textBlock, kind == container:
 			return holdsBlocks
 		}
 	}
@@ -182,8 +171,8 @@ func kindOf(name string) nodeKind {
 		return textBlock
 	case "doc", "blockquote", "block_quote",
 		"bulletList", "orderedList", "listItem", "taskList", "taskItem",
-		"bullet_list", "ordered_list", "list_item", "task_list", "task_item", "todo_list", "todo_item",
-		"table", "tableRow", "tableCell", "tableHeader", "table_row", "table_cell", "table_header",
+		"bullet_list", "ordered_list", "list_item", "task_list", "task_item", "todo_list", "todo_item", "checkbox_list", "checkbox_item",
+		"table", "tableRow", "tableCell", "tableHeader", "table_row", "table_cell", "table_header", "tr", "td", "th",
 		"details", "detailsContent", "details_content",
 		"blockGroup", "blockContainer", "columnList", "column", "columns":
 		return container
@@ -191,7 +180,7 @@ func kindOf(name string) nodeKind {
 		"image", "video", "audio", "file", "youtube", "twitch", "iframe",
 		"blockMath", "block_math", "math_display":
 		return leaf
-	case "hardBreak", "hard_break", "br", "mention", "emoji", "inlineMath", "inline_math", "math_inline":
+	case "hardBreak", "hard_break", "hardbreak", "br", "mention", "emoji", "inlineMath", "inline_math", "math_inline":
 		return inLine
 	}
 	return unnamed
@@ -200,7 +189,7 @@ func kindOf(name string) nodeKind {
 // isBreak reports whether a node is a line break inside a block.
 func isBreak(name string) bool {
 	switch name {
-	case "br", "hardBreak", "hard_break":
+	case "br", "hardBreak", "hard_break", "hardbreak":
 		return true
 	}
 	return false

@@ -243,6 +243,130 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestDetect(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		write func(tr *tree)
+		root  string
+		want  shape.Shape
+	}{
+		{"empty", func(*tree) {}, "", shape.Plain},
+		{"names with underscores", func(tr *tree) { tr.root("x").element("bullet_list", "") }, "x", shape.ProseMirror},
+		{"names in camel case", func(tr *tree) {
+			tr.root("x").element("wrapper", "").element("taskList", "")
+		}, "x", shape.TipTap},
+		{"names of one word", func(tr *tree) { tr.root("x").element("paragraph", "a") }, "x", shape.ProseMirror},
+		{"TipTap's root", func(tr *tree) { tr.root("default").element("paragraph", "a") }, "default", shape.TipTap},
+		{"camel case in y-prosemirror's root", func(tr *tree) { tr.root("prosemirror").element("bulletList", "") }, "prosemirror", shape.ProseMirror},
+		{"blocknote", func(tr *tree) { tr.root("x").element("blockGroup", "") }, "x", shape.BlockNote},
+		{"slate", func(tr *tree) { tr.root("x").add(xmlText, "", "").value("type", "paragraph") }, "x", shape.Slate},
+		{"lexical", func(tr *tree) { tr.root("x").add(xmlText, "", "").value("__type", "paragraph") }, "x", shape.Lexical},
+		{"a decorator of Lexical", func(tr *tree) { tr.root("x").add(element, "", "UNDEFINED").value("__type", "image") }, "x", shape.Lexical},
+		{"lines in Quill's root", func(tr *tree) { tr.root("quill").text("a\n") }, "quill", shape.Quill},
+		{"formats in Quill's root", func(tr *tree) { tr.root("text").format("bold", "true").text("a") }, "text", shape.Quill},
+		{"an image", func(tr *tree) { tr.root("x").text("a").embed(`{"image":"a.png"}`) }, "x", shape.Quill},
+		{"a heading of Quill", func(tr *tree) { tr.root("x").text("a").format("header", "1").text("\n") }, "x", shape.Quill},
+		{"formats", func(tr *tree) { tr.root("x").format("bold", "true").text("a") }, "x", shape.Plain},
+		{"a plain text", func(tr *tree) { tr.root("text").text("a") }, "text", shape.Plain},
+		{"yoopta", func(tr *tree) {
+			tr.root("blockOrder").value("", "b")
+			tr.root("blockContents").add(fragment, "b", "")
+		}, "blockOrder", shape.Yoopta},
+		{"a map beside", func(tr *tree) {
+			tr.root("a").value("k", "v")
+			tr.root("b").element("paragraph", "a")
+		}, "b", shape.ProseMirror},
+		{"two editors", func(tr *tree) {
+			tr.root("a").element("paragraph", "a")
+			tr.root("default").element("paragraph", "b")
+		}, "default", shape.TipTap},
+		{"two maps", func(tr *tree) {
+			tr.root("a").value("k", "v")
+			tr.root("b").value("k", "v")
+		}, "", shape.Plain},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var tr tree
+			c.write(&tr)
+			if root, got := shape.Detect(loadTree(t, &tr)); root != c.root || got != c.want {
+				t.Errorf("Detect = %q, %s, want %q, %s", root, got, c.root, c.want)
+			}
+		})
+	}
+}
+
+// TestBlocks reads what is left to conventions: empty blocks, and nodes that no schema
+// is known for.
+func TestBlocks(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		shape shape.Shape
+		write func(root *node)
+		want  string
+	}{
+		{"empty blocks", shape.ProseMirror, func(root *node) {
+			root.element("paragraph", "")
+			root.element("heading", "a")
+			root.element("horizontal_rule", "")
+			root.element("paragraph", "")
+		}, "|a|"},
+		{"blocks of TipTap", shape.TipTap, func(root *node) {
+			root.element("paragraph", "a")
+			root.element("horizontalRule", "")
+			root.element("bulletList", "").element("listItem", "").element("paragraph", "b")
+		}, "a||||b"},
+		{"unknown blocks", shape.ProseMirror, func(root *node) {
+			root.element("verse", "a")
+			root.element("verse", "")
+			root.element("chart", "").value("src", "x")
+			root.element("box", "").element("paragraph", "b")
+			root.element("box", "").value("kind", "x")
+		}, "a||b"},
+		{"in the line", shape.TipTap, func(root *node) {
+			p := root.element("paragraph", "")
+			p.element("chip", "x")
+			p.element("mention", "").value("label", "Ada")
+			p.element("image", "")
+		}, "x@Ada"},
+		{"mentions", shape.BlockNote, func(root *node) {
+			p := root.element("blockGroup", "").element("blockContainer", "").element("paragraph", "by ")
+			p.element("mention", "").value("user", "Ada").value("mentionSuggestionChar", "#")
+			p.element("mention", "").value("id", "7")
+			p.element("mention", "")
+		}, "by #Ada@7"},
+		{"links that fill a block", shape.Slate, func(root *node) {
+			p := root.add(xmlText, "", "").value("type", "paragraph")
+			p.add(xmlText, "", "").value("type", "ref").text("a")
+			p.add(xmlText, "", "").value("type", "ref").text("b")
+			p = root.add(xmlText, "", "").value("type", "paragraph")
+			p.text("see ").add(xmlText, "", "").value("type", "ref").text("c")
+		}, "ab|see c"},
+		{"elements of Lexical", shape.Lexical, func(root *node) {
+			list := root.add(xmlText, "", "").value("__type", "list")
+			for _, s := range []string{"a", "b"} {
+				item := list.add(xmlText, "", "").value("__type", "listitem")
+				item.add(mapType, "", "").value("__type", "text")
+				item.text(s)
+			}
+			root.add(xmlText, "", "").value("__type", "paragraph")
+			p := root.add(xmlText, "", "").value("__type", "paragraph")
+			p.add(mapType, "", "").value("__type", "text")
+			p.text("c").add(mapType, "", "").value("__type", "linebreak")
+			p.add(xmlText, "", "").value("__type", "chip").text("d")
+			root.add(xmlText, "", "").value("__type", "paragraph")
+		}, "a|b||c\nd|"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var tr tree
+			c.write(tr.root("root"))
+			got, err := shape.Text(loadTree(t, &tr), shape.Source{Root: "root", Shape: c.shape}, "|")
+			if err != nil || got != c.want {
+				t.Errorf("Text = %q, %v, want %q", got, err, c.want)
+			}
+		})
+	}
+}
+
 // TestRecording reads the page that the quickstart plays.
 func TestRecording(t *testing.T) {
 	const folder = "../../examples/quickstart/"

@@ -78,8 +78,13 @@ func label(el *yjs.Type) string {
 			sign = "@"
 		}
 		for _, key := range [...]string{"label", "name", "user", "id"} {
-			if s := attribute(el, key); s != "" {
-				return sign + s
+			switch v, _ := el.Get(key); v := v.(type) {
+			case string:
+				if v != "" {
+					return sign + v
+				}
+			case float64:
+				return sign + string(yjs.AppendJSON(nil, v))
 			}
 		}
 	case name == "emoji":

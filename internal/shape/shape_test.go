@@ -243,6 +243,43 @@ func TestText(t *testing.T) {
 	}
 }
 
+// TestYoopta has what two make of a page at the same time: a block that both moved,
+// and places of blocks whose content, or whose kind, is gone.
+func TestYoopta(t *testing.T) {
+	var tr tree
+	order, metas, contents := tr.root("blockOrder"), tr.root("blockMeta"), tr.root("blockContents")
+	for _, id := range []string{"moved", "first", "gone", "no meta", "image", "moved", "table"} {
+		order.value("", id)
+	}
+	block := func(id, kind string) *node {
+		if kind != "" {
+			metas.add(mapType, id, "").value("type", kind)
+		}
+		return contents.add(fragment, id, "")
+	}
+	block("moved", "Paragraph").element("paragraph", "later").value("props", `{"a":[1]}`)
+	first := block("first", "Paragraph").element("paragraph", "")
+	first.add(xmlText, "", "").text("see ").add(element, "", "link").add(xmlText, "", "").text("this")
+	block("no meta", "").element("paragraph", "never")
+	block("image", "Image").element("image", "x").value("props", `{"nodeType":"void"}`)
+	row := block("table", "Table").element("table", "").element("table-row", "")
+	row.element("table-data-cell", "a")
+	row.element("table-data-cell", "").value("props", "no JSON")
+	doc := loadTree(t, &tr)
+
+	if got, err := shape.Text(doc, shape.Source{}, "|"); err != nil || got != "see this|later|a|" {
+		t.Errorf("Text = %q, %v", got, err)
+	}
+	const want = `{` +
+		`"first":{"id":"first","type":"Paragraph","value":[{"id":"","type":"paragraph","children":[{"text":"see "},{"id":"","type":"link","children":[{"text":"this"}]}]}],"meta":{"order":1,"depth":0,"align":"left"}},` +
+		`"image":{"id":"image","type":"Image","value":[{"id":"","type":"image","props":{"nodeType":"void"},"children":[{"text":"x"}]}],"meta":{"order":4,"depth":0,"align":"left"}},` +
+		`"moved":{"id":"moved","type":"Paragraph","value":[{"id":"","type":"paragraph","props":{"a":[1]},"children":[{"text":"later"}]}],"meta":{"order":5,"depth":0,"align":"left"}},` +
+		`"table":{"id":"table","type":"Table","value":[{"id":"","type":"table","children":[{"id":"","type":"table-row","children":[{"id":"","type":"table-data-cell","children":[{"text":"a"}]},{"id":"","type":"table-data-cell","children":[{"text":""}]}]}]}],"meta":{"order":6,"depth":0,"align":"left"}}}`
+	if got, err := shape.JSON(doc, shape.Source{Shape: shape.Yoopta}); err != nil || string(got) != want {
+		t.Errorf("JSON = %s, %v, want %s", got, err, want)
+	}
+}
+
 func TestDetect(t *testing.T) {
 	for _, c := range []struct {
 		name  string

@@ -13,7 +13,7 @@ type yooptaBlock struct {
 	id      string
 	order   int
 	content *yjs.Type
-	meta    *yjs.Type // nil where a document has none at all
+	meta    any // a map, or an object as some hosts write; nil where a document has none at all
 }
 
 // yooptaBlocks returns the blocks in order. As in the editor, a block that was moved by
@@ -43,14 +43,29 @@ func yooptaBlocks(doc *yjs.Doc) []yooptaBlock {
 			continue
 		}
 		if metas != nil {
-			v, _ := metas.Get(id)
-			if b.meta, ok = v.(*yjs.Type); !ok {
+			if b.meta, ok = metas.Get(id); !ok {
 				continue
 			}
 		}
 		blocks = append(blocks, b)
 	}
 	return blocks
+}
+
+// property returns what the meta of a block says, if it says anything.
+func (b yooptaBlock) property(key string, none any) any {
+	var v any
+	switch meta := b.meta.(type) {
+	case *yjs.Type:
+		v, _ = meta.Get(key)
+	case yjs.Object:
+		v, _ = meta.Get(key)
+	}
+	switch v {
+	case nil, "", false, yjs.Undefined{}:
+		return none
+	}
+	return v
 }
 
 func writeYoopta(o *out, doc *yjs.Doc) {
@@ -150,18 +165,8 @@ func encodeYoopta(e *encoder, doc *yjs.Doc) {
 		if e.full() {
 			return
 		}
-		kind, depth, align := "Paragraph", 0.0, "left" // as the editor takes them
-		if b.meta != nil {
-			if s := attribute(b.meta, "type"); s != "" {
-				kind = s
-			}
-			if n, ok := number(b.meta, "depth"); ok {
-				depth = n
-			}
-			if s := attribute(b.meta, "align"); s != "" {
-				align = s
-			}
-		}
+		// What is missing is what the editor takes for it.
+		kind, depth, align := b.property("type", "Paragraph"), b.property("depth", 0.0), b.property("align", "left")
 		e.key(b.id)
 		e.open('{')
 		e.member("id", b.id)

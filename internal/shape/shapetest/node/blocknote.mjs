@@ -4,7 +4,7 @@ import './dom.mjs'
 import { BlockNoteEditor, BlockNoteSchema, createInlineContentSpec, defaultInlineContentSpecs } from '@blocknote/core'
 import { yXmlFragmentToBlocks } from '@blocknote/core/yjs'
 import { yXmlFragmentToProseMirrorRootNode } from 'y-prosemirror'
-import { code, name, url, words1 } from './words.mjs'
+import { code, name, url, phrase } from './words.mjs'
 import { copyOf, merge, newDoc } from './clients.mjs'
 
 const mention = createInlineContentSpec(
@@ -32,7 +32,7 @@ const styled = (rng) => {
   if (rng.chance(0.05)) styles.code = true
   if (rng.chance(0.1)) styles.textColor = rng.pick(['red', 'blue'])
   if (rng.chance(0.1)) styles.backgroundColor = 'yellow'
-  return { type: 'text', text: rng.chance(0.15) ? `${words1(rng, 2)}\n${words1(rng, 2)}` : words1(rng, 4), styles }
+  return { type: 'text', text: rng.chance(0.15) ? `${phrase(rng, 2)}\n${phrase(rng, 2)}` : phrase(rng, 4), styles }
 }
 
 const inline = (rng, variant) => {

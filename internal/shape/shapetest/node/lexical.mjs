@@ -11,7 +11,7 @@ import { TableCellNode, TableNode, TableRowNode } from '@lexical/table'
 import { AutoLinkNode, LinkNode } from '@lexical/link'
 import { $getRoot, $isElementNode, $isTextNode, $parseSerializedNode, DecoratorNode } from 'lexical'
 import * as Y from 'yjs'
-import { code, url, words1 } from './words.mjs'
+import { code, url, phrase } from './words.mjs'
 import { merge, newDoc } from './clients.mjs'
 
 // An image in a line, as many hosts have one.
@@ -56,7 +56,7 @@ const open = (doc) => {
 
 const element = (type, children, more) => ({ type, version: 1, direction: null, format: '', indent: 0, children, ...more })
 
-const text = (rng, s = words1(rng, 4)) => ({
+const text = (rng, s = phrase(rng, 4)) => ({
   type: 'text',
   version: 1,
   detail: 0,
@@ -147,7 +147,7 @@ const $change = (rng) => {
       const texts = nodes.filter((n) => $isTextNode(n) && n.isSimpleText())
       if (texts.length === 0) break
       const node = rng.pick(texts)
-      node.spliceText(rng.int(0, node.getTextContentSize()), rng.int(0, 3), words1(rng, 2))
+      node.spliceText(rng.int(0, node.getTextContentSize()), rng.int(0, 3), phrase(rng, 2))
       break
     }
     default: {

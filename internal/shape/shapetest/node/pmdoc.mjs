@@ -1,7 +1,7 @@
 // Random ProseMirror documents of any schema, and random changes of them.
 
 import { Fragment } from 'prosemirror-model'
-import { words1, code, name, url } from './words.mjs'
+import { phrase, code, name, url } from './words.mjs'
 
 const attrsOf = {
   heading: (rng) => ({ level: rng.int(1, 3) }),
@@ -53,7 +53,7 @@ export const randomNode = (rng, type, depth = 0) => {
     if (edges.length === 0) break
     const { next, after } = rng.weighted(edges)
     if (next.isText) {
-      const text = type.spec.code ? code(rng) : words1(rng)
+      const text = type.spec.code ? code(rng) : phrase(rng)
       if (text !== '') children.push(schema.text(text, marksFor(rng, schema, type)))
     } else {
       const child = randomNode(rng, next, depth + 1)
@@ -70,8 +70,8 @@ export const changed = (rng, node, depth = 0) => {
   if (node.isText) {
     const cut = rng.int(0, node.text.length - 1)
     const text = rng.pick([
-      node.text.slice(0, cut) + words1(rng, 2) + node.text.slice(cut),
-      node.text.slice(cut) || words1(rng, 1)
+      node.text.slice(0, cut) + phrase(rng, 2) + node.text.slice(cut),
+      node.text.slice(cut) || phrase(rng, 1)
     ])
     return rng.chance(0.2) ? node.mark(marksFor(rng, node.type.schema, node.type.schema.nodes.paragraph)) : node.type.schema.text(text, node.marks)
   }

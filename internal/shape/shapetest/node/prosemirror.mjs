@@ -6,7 +6,6 @@ import { addListNodes } from 'prosemirror-schema-list'
 import { schema as markdown } from 'prosemirror-markdown'
 import { tableNodes } from 'prosemirror-tables'
 import { prosemirrorToYXmlFragment, yDocToProsemirrorJSON, initProseMirrorDoc, updateYFragment } from 'y-prosemirror'
-import * as Y from 'yjs'
 import { changed, randomNode } from './pmdoc.mjs'
 import { newDoc, merge } from './clients.mjs'
 

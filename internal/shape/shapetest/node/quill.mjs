@@ -3,7 +3,7 @@
 import './dom.mjs'
 import Quill from 'quill'
 import { QuillBinding } from 'y-quill'
-import { code, name, url, words1 } from './words.mjs'
+import { code, name, url, phrase } from './words.mjs'
 import { copyOf, merge, newDoc } from './clients.mjs'
 
 const open = (doc, root) => {
@@ -19,11 +19,7 @@ const marks = (rng) => {
   return Object.keys(attributes).length > 0 ? { attributes } : {}
 }
 
-const embed = (rng) => rng.pick([
-  { image: url(rng) },
-  { video: url(rng) },
-  { formula: 'e=mc^2' }
-].slice(0, 2))
+const embed = (rng) => rng.pick([{ image: url(rng) }, { video: url(rng) }])
 
 const lineFormat = (rng) => rng.weighted([
   [8, {}],
@@ -40,7 +36,7 @@ const line = (rng) => {
   }
   const ops = []
   for (let i = rng.int(0, 4); i > 0; i--) {
-    ops.push(rng.chance(0.12) ? { insert: embed(rng), ...(rng.chance(0.3) ? { attributes: { width: '100', alt: name(rng) } } : {}) } : { insert: words1(rng, 4), ...marks(rng) })
+    ops.push(rng.chance(0.12) ? { insert: embed(rng), ...(rng.chance(0.3) ? { attributes: { width: '100', alt: name(rng) } } : {}) } : { insert: phrase(rng, 4), ...marks(rng) })
   }
   return [...ops, { insert: '\n', ...lineFormat(rng) }]
 }
@@ -50,7 +46,7 @@ const change = (rng, quill) => {
   const at = rng.int(0, length - 1)
   switch (rng.int(0, 3)) {
     case 0:
-      quill.insertText(at, rng.chance(0.3) ? '\n' : words1(rng, 3), 'user')
+      quill.insertText(at, rng.chance(0.3) ? '\n' : phrase(rng, 3), 'user')
       break
     case 1:
       quill.deleteText(at, rng.int(0, Math.min(30, length - at)), 'user')

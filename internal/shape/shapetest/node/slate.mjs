@@ -3,7 +3,7 @@
 import { createEditor, Editor, Element, Node, Text, Transforms } from 'slate'
 import { slateNodesToInsertDelta, withYjs, YjsEditor, yTextToSlateElement } from '@slate-yjs/core'
 import * as Y from 'yjs'
-import { code, name, url, words1 } from './words.mjs'
+import { code, name, url, phrase } from './words.mjs'
 import { merge, newDoc } from './clients.mjs'
 
 const inlines = new Set(['link', 'mention', 'badge'])
@@ -23,7 +23,7 @@ const open = (doc, root) => {
 }
 
 const text = (rng) => {
-  const leaf = { text: words1(rng, 4) }
+  const leaf = { text: phrase(rng, 4) }
   for (const mark of ['bold', 'italic', 'code']) if (rng.chance(0.15)) leaf[mark] = true
   if (rng.chance(0.05)) leaf.color = '#f00'
   return leaf
@@ -76,7 +76,7 @@ const change = (rng, editor) => {
   const top = rng.int(0, editor.children.length - 1)
   switch (rng.int(0, 5)) {
     case 0:
-      Transforms.insertText(editor, words1(rng, 2), { at: { path, offset: rng.int(0, leaf.text.length) } })
+      Transforms.insertText(editor, phrase(rng, 2), { at: { path, offset: rng.int(0, leaf.text.length) } })
       break
     case 1: {
       const from = rng.int(0, leaf.text.length)

@@ -8,7 +8,7 @@ const words = (
 const joints = [[30, ' '], [2, ', '], [2, '. '], [1, '  '], [1, ''], [1, '\u00a0'], [1, ' — ']]
 
 /** A piece of a line: never empty, without line ends. */
-export const words1 = (rng, max = 8) => {
+export const phrase = (rng, max = 8) => {
   let s = rng.pick(words)
   for (let i = rng.int(0, max); i > 0; i--) s += rng.weighted(joints) + rng.pick(words)
   if (rng.chance(0.1)) s += ' '
@@ -19,7 +19,7 @@ export const words1 = (rng, max = 8) => {
 /** Lines of code: with line ends and tabs. */
 export const code = (rng) => {
   const lines = []
-  for (let i = rng.int(1, 4); i > 0; i--) lines.push(rng.pick(['', '\t', '  ']) + (rng.chance(0.2) ? '' : words1(rng, 3)))
+  for (let i = rng.int(1, 4); i > 0; i--) lines.push(rng.pick(['', '\t', '  ']) + (rng.chance(0.2) ? '' : phrase(rng, 3)))
   return lines.join('\n')
 }
 

@@ -23,7 +23,7 @@ import { BulletedList, NumberedList, TodoList } from '@yoopta/lists'
 import Paragraph from '@yoopta/paragraph'
 import Table from '@yoopta/table'
 import * as Y from 'yjs'
-import { code, url, words1 } from './words.mjs'
+import { code, url, phrase } from './words.mjs'
 import { merge, newDoc } from './clients.mjs'
 
 // jsdom has none. This is what it is for an element that is not shown, as the editor's is.
@@ -41,7 +41,7 @@ for (const type of Object.keys(editor.plugins)) {
   if (type !== 'Link') blank[type] = editor.getBlock({ id: editor.insertBlock(type) })
 }
 
-const text = (rng, s = words1(rng, 4)) => {
+const text = (rng, s = phrase(rng, 4)) => {
   const leaf = { text: s }
   for (const mark of ['bold', 'italic', 'underline', 'strike', 'code']) if (rng.chance(0.12)) leaf[mark] = true
   return leaf
@@ -191,7 +191,7 @@ const change = (rng, page) => {
       if (texts.length === 0) break
       const content = rng.pick(texts)
       const at = rng.int(0, content.length)
-      if (rng.chance(0.6)) content.insert(at, words1(rng, 2), {})
+      if (rng.chance(0.6)) content.insert(at, phrase(rng, 2), {})
       else content.delete(at, Math.min(rng.int(0, 5), content.length - at))
     }
   }

@@ -10,7 +10,6 @@ import { CodeHighlightNode, CodeNode } from '@lexical/code'
 import { TableCellNode, TableNode, TableRowNode } from '@lexical/table'
 import { AutoLinkNode, LinkNode } from '@lexical/link'
 import { $getRoot, $isElementNode, $isTextNode, $parseSerializedNode, DecoratorNode } from 'lexical'
-import * as Y from 'yjs'
 import { code, url, phrase } from './words.mjs'
 import { merge, newDoc } from './clients.mjs'
 

@@ -13,7 +13,7 @@
 //
 // update is what a Yjs document emits, or all of Y.encodeStateAsUpdate. Upsert
 // merges it, returns when it is on disk, and takes time in proportion to the
-// update, not to the document. Get, Diff, Text and JSON read:
+// update, not to the document. Get, Diff, Text, Title and JSON read:
 //
 //	doc, err := db.Documents().Get(ctx, space.ID, "page-1") // doc.Update for Y.applyUpdate
 //

@@ -78,7 +78,7 @@ func WithOffset(n int) SearchOption {
 }
 
 // WithFresh makes Search wait until every write that returned before the call can be
-// found. On a directory that was never indexed that is as long as indexing takes.
+// found.
 func WithFresh() SearchOption {
 	return func(o *search.Options) error {
 		o.Fresh = true
@@ -106,13 +106,13 @@ func WithFresh() SearchOption {
 // that was updated last is first. For the title, that of the editor's convention or the
 // first line of text is taken.
 //
-// Documents are indexed in the background, half a second after a change or later while
-// much is written, and after the first Open for as long as it takes to read them all.
-// Search waits for none of that (WithFresh does): it may miss what was written just now,
-// but what it returns is checked with the documents as they are, and no document is found
-// by words that it does not have any more. The index is the file search.db in the
-// directory. It is made anew when it is damaged, missing, or of another version. No write
-// depends on it.
+// The first Search in a directory makes an index, the file search.db, of all documents,
+// and waits until they are in it. From then on the index is kept up to date in the
+// background, also when the directory is opened again: half a second after a change, or
+// later while much is written. Search does not wait for that (WithFresh does): it may miss
+// what was written just now, but what it returns is checked with the documents as they
+// are, and none is found by words that it does not have any more. An index that is damaged
+// or of another version is made anew, and then waited for. No write depends on it.
 //
 // ctx interrupts. Errors: ErrNotFound for an unknown space, ErrInvalidID, ErrInvalidOption
 // (also after WithoutSearch), and those of the disk while the index cannot be written.
@@ -168,7 +168,7 @@ func firstLine(text string) string {
 	return ""
 }
 
-// startSearch begins to index dir in the background, or deletes its index.
+// startSearch brings the index of dir up to date in the background, or deletes it.
 func startSearch(dir string, rep *replica.Replica, hub *events.Hub, o *options) (*search.Searcher, error) {
 	if o.noSearch {
 		if err := store.RemoveSearch(dir); err != nil {
@@ -186,8 +186,8 @@ func startSearch(dir string, rep *replica.Replica, hub *events.Hub, o *options) 
 		Rules:  fmt.Sprintf("%d.%d %s %s", search.Rules, textRules, unicode.Version, norm.Version),
 		Logger: o.logger,
 	}
-	return search.Start(search.Config{
-		Source: rep, Feed: hub.Feed(), Extract: searchText, Logger: o.logger,
+	return search.New(search.Config{
+		Source: rep, Feed: func() search.Feed { return hub.Feed() }, Extract: searchText, Logger: o.logger, Exists: store.HasSearch(dir),
 		Open: func() (search.Index, error) { return store.OpenSearch(dir, so) },
 	}), nil
 }

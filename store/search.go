@@ -36,8 +36,8 @@ type SearchOptions struct {
 }
 
 // SearchIndex keeps the terms of documents for full-text queries, in a file beside the
-// database that can be deleted at any time. Query may be called concurrently with all
-// methods; the others have one caller at a time.
+// database that can be deleted at any time. Query and IsComplete may be called
+// concurrently with all methods; the others have one caller at a time.
 //
 // Errors are as those of DB. core.ErrCorrupt says that the index has to be made anew:
 // Discard it, and open another.
@@ -47,6 +47,7 @@ type SearchIndex struct {
 	writer  *conn
 	readers *readers
 	sound   atomic.Bool // its checksum was right when it was opened, or Check found nothing
+	whole   atomic.Bool // SetComplete was called
 
 	closing   chan struct{}
 	closeOnce sync.Once
@@ -147,7 +148,7 @@ func (x *SearchIndex) stamp(o SearchOptions) error {
 		if err := x.writer.script(searchSchema + x.engine.schema()); err != nil {
 			return err
 		}
-		if _, err := x.writer.exec("INSERT INTO state (id, source, rules, engine, removed, replaced) VALUES (1, ?, ?, ?, 0, 0)",
+		if _, err := x.writer.exec("INSERT INTO state (id, source, rules, engine, complete, removed, replaced) VALUES (1, ?, ?, ?, 0, 0, 0)",
 			o.Source, o.Rules, string(x.engine)); err != nil {
 			return err
 		}
@@ -165,7 +166,7 @@ func (x *SearchIndex) recognise(o SearchOptions) error {
 			return err
 		}
 	}
-	r, err := x.writer.one("SELECT source, rules, engine FROM state WHERE id = 1")
+	r, err := x.writer.one("SELECT source, rules, engine, complete FROM state WHERE id = 1")
 	if err != nil {
 		return err
 	}
@@ -173,6 +174,7 @@ func (x *SearchIndex) recognise(o SearchOptions) error {
 		return damaged("state of the index")
 	}
 	source, rules, name := r.text(0), r.text(1), r.text(2)
+	x.whole.Store(r.int(3) != 0)
 	if err := r.bad(); err != nil {
 		return err
 	}
@@ -235,13 +237,18 @@ func (x *SearchIndex) Discard() error {
 	return nil
 }
 
+// HasSearch reports whether a directory has a search index, in whatever state.
+func HasSearch(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, searchName))
+	return err == nil
+}
+
 // RemoveSearch deletes the search index in a directory that nobody has open, if there is one.
 func RemoveSearch(dir string) error {
-	path := filepath.Join(dir, searchName)
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
+	if !HasSearch(dir) {
 		return nil
 	}
-	return wrap("remove search index", deleteSearch(path))
+	return wrap("remove search index", deleteSearch(filepath.Join(dir, searchName)))
 }
 
 // deleteSearch makes room for a new index. A directory that somebody put in its place,

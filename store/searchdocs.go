@@ -147,6 +147,21 @@ func (x *SearchIndex) DropSpace(space core.SpaceID) error {
 	}))
 }
 
+// IsComplete reports whether SetComplete was ever called.
+func (x *SearchIndex) IsComplete() bool { return x.whole.Load() }
+
+// SetComplete remembers that all documents are in the index.
+func (x *SearchIndex) SetComplete() error {
+	err := x.change(func() error {
+		_, err := x.writer.exec("UPDATE state SET complete = 1 WHERE id = 1")
+		return err
+	})
+	if err == nil {
+		x.whole.Store(true)
+	}
+	return wrap("write search index", err)
+}
+
 // manyReplaced is how many documents are replaced before their old terms are worth to
 // be taken out; fewer wait for a deletion.
 const manyReplaced = 4096

@@ -12,6 +12,7 @@ CREATE TABLE state (
 	source   TEXT NOT NULL,
 	rules    TEXT NOT NULL,
 	engine   TEXT NOT NULL,
+	complete INTEGER NOT NULL,
 	removed  INTEGER NOT NULL,
 	replaced INTEGER NOT NULL
 ) STRICT;

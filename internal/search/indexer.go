@@ -42,6 +42,7 @@ const (
 // indexer keeps the index up to date. It belongs to one goroutine.
 type indexer struct {
 	*Searcher
+	feed   Feed
 	index  Index // nil while there is none
 	todo   todo
 	urgent bool // somebody waits for the round at hand
@@ -89,7 +90,7 @@ func (w *indexer) run(ctx context.Context) {
 	for {
 		callers := w.takeCallers() // before the events, which then have what they wait for
 		w.urgent = len(callers) > 0
-		w.todo.add(w.config.Feed.Take())
+		w.todo.add(w.feed.Take())
 		err := w.round(ctx)
 		if ctx.Err() != nil {
 			return
@@ -178,6 +179,11 @@ func (w *indexer) catchUp(ctx context.Context) error {
 			delete(w.todo.spaces, space)
 		}
 		err = errors.Join(err, serr) // what is wrong in one space is no reason to leave others
+	}
+	if !w.index.IsComplete() {
+		if err := w.index.SetComplete(); err != nil {
+			return ofIndex(err)
+		}
 	}
 	return errors.Join(err, w.changedDocs(ctx))
 }
@@ -339,7 +345,7 @@ func cut(text string, n int) string {
 // rest lets others work after a batch, if they do. Nobody rests while somebody waits.
 func (w *indexer) rest(ctx context.Context) error {
 	pause := min(restFactor*time.Since(w.began), maxRest)
-	if !w.urgent && w.config.Feed.Waiting() {
+	if !w.urgent && w.feed.Waiting() {
 		w.pause(ctx, pause)
 	}
 	w.began = time.Now()
@@ -386,7 +392,7 @@ func (w *indexer) sleep(ctx context.Context, err error) bool {
 		return ctx.Err() == nil
 	}
 	select {
-	case <-w.config.Feed.Wake():
+	case <-w.feed.Wake():
 		w.pause(ctx, delay)
 	case <-w.called:
 	case <-ctx.Done():

@@ -101,11 +101,21 @@ func (f *finder) find(text string) []occurrence {
 			f.seen[i] = true
 			if i < len(count) && count[i] < maxOccurrences {
 				count[i]++
-				found = append(found, occurrence{i, Range{starts[(n-size)%MaxQueryTerms], t.end}})
+				found = append(found, occurrence{i, Range{starts[(n-size)%MaxQueryTerms], f.end(i, t)}})
 			}
 		}
 		return true
 	})
 	slices.SortStableFunc(found, func(a, b occurrence) int { return cmp.Compare(a.Start, b.Start) })
 	return found
+}
+
+// end returns where an occurrence of a phrase ends whose last term is in a text: behind
+// the first character of a pair, if the phrase asks for no more.
+func (f *finder) end(phrase int, t *term) int {
+	all := f.phrase(phrase).Terms
+	if t.kind == pair && len(all[len(all)-1]) <= t.first {
+		return t.firstEnd
+	}
+	return t.end
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/soma-sdk/soma/internal/yjs"
 )
 
-// Index holds the terms of documents. Query may be called at any time; the indexer alone
-// calls all else. core.ErrCorrupt says that the index is damaged.
+// Index holds the terms of documents. The indexer alone calls what is not said to be
+// for others. core.ErrCorrupt says that the index is damaged.
 type Index interface {
 	// Spaces returns the spaces that have documents in it.
 	Spaces() ([]core.SpaceID, error)
@@ -20,8 +20,13 @@ type Index interface {
 	Apply([]core.IndexChange) error
 	// DropSpace takes a space out.
 	DropSpace(core.SpaceID) error
-	// Query returns the documents of a space that match, in no order.
+	// Query returns the documents of a space that match, in no order. It may be called
+	// at any time.
 	Query(ctx context.Context, space core.SpaceID, q core.SearchQuery, rank func(core.MatchInfo) float64) ([]core.IndexMatch, error)
+	// IsComplete reports whether SetComplete was ever called: all documents were in it
+	// at some time. It may be called at any time.
+	IsComplete() bool
+	SetComplete() error
 	// Check looks for damage that a crash may have left.
 	Check(context.Context) error
 	// Purge makes sure that nothing is left of what was taken out.

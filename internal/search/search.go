@@ -13,11 +13,12 @@ import (
 	"github.com/soma-sdk/soma/internal/yjs"
 )
 
-// Config is what a Searcher is made of. All fields are required.
+// Config is what a Searcher is made of. All fields but Exists are required.
 type Config struct {
 	Source  Source
-	Feed    Feed                  // begun before the documents are read for the first time
+	Feed    func() Feed
 	Open    func() (Index, error) // opens the index, or makes an empty one
+	Exists  bool                  // there is an index: somebody searched before
 	Extract Extract
 	Logger  *slog.Logger
 }
@@ -25,39 +26,65 @@ type Config struct {
 // Searcher answers queries and keeps the index for them. It is safe for concurrent use.
 type Searcher struct {
 	config  Config
-	stop    context.CancelFunc
-	stopped chan struct{} // closed when the indexer has ended
 	ready   chan struct{} // closed when the index was opened, or could not be
 	called  chan struct{} // has a value when callers wait
+	stopped chan struct{} // closed when the indexer has ended
 
 	mu      sync.Mutex
+	closed  bool
+	stop    context.CancelFunc // nil until the indexer was started
+	feed    Feed
 	index   Index // nil while there is none
 	suspect Index // a query found it damaged
 	fault   error // why the index is not up to date, nil if it is or will be
 	callers []chan error
 }
 
-// Start begins to index in the background. It neither waits nor fails. Close ends it.
-func Start(c Config) *Searcher {
-	ctx, stop := context.WithCancel(context.Background())
-	s := &Searcher{
-		config: c, stop: stop, stopped: make(chan struct{}), ready: make(chan struct{}), called: make(chan struct{}, 1),
+// New returns a Searcher. If an index exists, it is brought up to date in the background;
+// else it is made when somebody searches for the first time, and until then nothing
+// happens. It neither waits nor fails. Close ends it.
+func New(c Config) *Searcher {
+	s := &Searcher{config: c, stopped: make(chan struct{}), ready: make(chan struct{}), called: make(chan struct{}, 1)}
+	if c.Exists {
+		_ = s.start() // only a closed one does not start
 	}
+	return s
+}
+
+// start starts the indexer, unless it runs.
+func (s *Searcher) start() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return core.ErrClosed
+	}
+	if s.stop != nil {
+		return nil
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.feed = s.config.Feed() // before the documents are read for the first time
+	w := indexer{Searcher: s, feed: s.feed}
 	go func() {
 		defer close(s.stopped)
-		w := indexer{Searcher: s}
 		w.run(ctx)
-		w.settle(w.index, nil)
 	}()
-	return s
+	return nil
 }
 
 // Close ends the indexing, between two batches, and closes the index. Calls that wait
 // return core.ErrClosed.
 func (s *Searcher) Close() error {
-	s.stop()
+	s.mu.Lock()
+	closed, stop := s.closed, s.stop
+	s.closed = true
+	s.mu.Unlock()
+	if closed || stop == nil {
+		return nil
+	}
+	stop()
 	<-s.stopped
-	s.config.Feed.Close()
+	s.feed.Close()
 	s.mu.Lock()
 	index := s.index
 	s.index, s.fault = nil, core.ErrClosed
@@ -92,6 +119,9 @@ func (s *Searcher) Search(ctx context.Context, space core.SpaceID, text string, 
 	if _, err := s.config.Source.DocRecords(ctx, space, nil); err != nil {
 		return nil, err
 	}
+	if err := s.start(); err != nil {
+		return nil, err
+	}
 	if o.Fresh {
 		if err := s.wait(ctx); err != nil {
 			return nil, err
@@ -117,10 +147,11 @@ func (s *Searcher) Search(ctx context.Context, space core.SpaceID, text string, 
 	return r.hits, nil
 }
 
-// query asks the index. If that is damaged, it waits for another, once.
+// query asks the index. It waits for one that is not complete, and if one is found
+// damaged, for another, once.
 func (s *Searcher) query(ctx context.Context, space core.SpaceID, q core.SearchQuery) ([]core.IndexMatch, error) {
 	for again := false; ; again = true {
-		index, err := s.current(ctx)
+		index, err := s.complete(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -214,6 +245,22 @@ func (s *Searcher) content(doc *yjs.Doc) (title, text string, err error) {
 	return cut(title, MaxTitleBytes), cut(text, MaxTextBytes), err
 }
 
+// complete returns an index in which all documents are, as they were at some time.
+func (s *Searcher) complete(ctx context.Context) (Index, error) {
+	index, err := s.current(ctx)
+	if err != nil || index.IsComplete() {
+		return index, err
+	}
+	waited := s.wait(ctx)
+	if index, err = s.current(ctx); err == nil && !index.IsComplete() {
+		err = waited
+		if err == nil { // found damaged once more, just now
+			err = core.ErrCorrupt
+		}
+	}
+	return index, err
+}
+
 // current returns the index. It waits until it has been opened.
 func (s *Searcher) current(ctx context.Context) (Index, error) {
 	select {
@@ -276,9 +323,6 @@ func (s *Searcher) settle(index Index, fault error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.index, s.fault = index, fault
-	if index == nil && fault == nil {
-		s.fault = core.ErrClosed
-	}
 	select {
 	case <-s.ready:
 	default:

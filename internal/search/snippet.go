@@ -64,6 +64,7 @@ func best(text string, found []occurrence) int {
 func window(text string, at int) Range {
 	from := back(text, at, contextRunes)
 	to := skip(text, from, snippetRunes)
+	from = min(from, back(text, to, snippetRunes))
 	cut := Range{at, at}
 	if from == 0 {
 		cut.Start = 0

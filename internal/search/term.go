@@ -26,6 +26,8 @@ type term struct {
 	kind       kind
 	text       []byte // valid until the next term
 	start, end int    // in the text
+	first      int    // of a pair: how many bytes of text are its first cell
+	firstEnd   int    // and where that ends in the text
 }
 
 // terms calls fn with each term of a text, in order, until fn returns false.
@@ -64,7 +66,7 @@ func (c *cutter) take(cl *cell) bool {
 	case dense:
 		c.dense(cl)
 	case symbol:
-		c.emit(sign, cl.text, cl.start, cl.end)
+		c.emit(term{kind: sign, text: cl.text, start: cl.start, end: cl.end})
 	case separator:
 	}
 	return !c.ended
@@ -83,7 +85,7 @@ func (c *cutter) letter(cl *cell) {
 func (c *cutter) dense(cl *cell) {
 	if c.run > 0 {
 		c.both = append(append(c.both[:0], c.prev...), cl.text...)
-		c.emit(pair, c.both, c.prevFrom, cl.end)
+		c.emit(term{kind: pair, text: c.both, start: c.prevFrom, end: cl.end, first: len(c.prev), firstEnd: c.prevTo})
 	}
 	c.run++
 	c.prev, c.prevFrom, c.prevTo = append(c.prev[:0], cl.text...), cl.start, cl.end
@@ -91,26 +93,26 @@ func (c *cutter) dense(cl *cell) {
 
 func (c *cutter) endWord() {
 	if len(c.word) > 0 {
-		c.emit(word, c.word, c.start, c.end)
+		c.emit(term{kind: word, text: c.word, start: c.start, end: c.end})
 		c.word = c.word[:0]
 	}
 }
 
 func (c *cutter) endRun() {
-	switch c.run {
-	case 0:
+	if c.run == 0 {
 		return
-	case 1:
-		c.emit(lone, c.prev, c.prevFrom, c.prevTo)
-	default:
-		c.emit(ending, c.prev, c.prevFrom, c.prevTo)
 	}
+	k := ending
+	if c.run == 1 {
+		k = lone
+	}
+	c.emit(term{kind: k, text: c.prev, start: c.prevFrom, end: c.prevTo})
 	c.run = 0
 }
 
-func (c *cutter) emit(k kind, text []byte, start, end int) {
+func (c *cutter) emit(t term) {
 	if !c.ended {
-		c.ended = !c.fn(&term{kind: k, text: text, start: start, end: end})
+		c.ended = !c.fn(&t)
 	}
 }
 

@@ -104,6 +104,9 @@ func (c *conn) script(sql string) error {
 
 // scriptContext is script that ctx interrupts.
 func (c *conn) scriptContext(ctx context.Context, sql string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	_, err := c.raw.ExecContext(ctx, sql, nil)
 	if err != nil && ctx.Err() != nil {
 		return ctx.Err()
@@ -163,6 +166,9 @@ func (c *conn) each(sql string, args []any, fn func(*row) bool) error {
 
 // eachContext is each that ctx interrupts. One that can be cancelled costs a goroutine.
 func (c *conn) eachContext(ctx context.Context, sql string, args []any, fn func(*row) bool) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	st, err := c.prepare(sql, args)
 	if err != nil {
 		return err

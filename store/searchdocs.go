@@ -34,7 +34,7 @@ func (x *SearchIndex) Docs(space core.SpaceID, after core.DocumentID, limit int)
 	return docs, wrap("list documents of search index", x.failed(err))
 }
 
-// Apply makes changes, all or none.
+// Apply makes changes, all or none. A document is in them once.
 func (x *SearchIndex) Apply(changes []core.IndexChange) error {
 	return wrap("write search index", x.change(func() error {
 		rows, err := x.rows(changes)

@@ -352,17 +352,18 @@ func (w *indexer) rest(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// pause waits, less long if somebody begins to wait for the index.
+// pause waits, less long if somebody waits for the index.
 func (w *indexer) pause(ctx context.Context, d time.Duration) {
-	if w.hasCallers() {
-		return
-	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-w.called:
-	case <-ctx.Done():
+	for !w.hasCallers() {
+		select {
+		case <-timer.C:
+			return
+		case <-w.called: // by whom was answered already, maybe
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
@@ -388,14 +389,15 @@ func (w *indexer) sleep(ctx context.Context, err error) bool {
 		w.pause(ctx, min(minRetry<<min(w.failed-1, 10), maxRetry))
 		return ctx.Err() == nil
 	}
-	if w.hasCallers() {
-		return ctx.Err() == nil
-	}
-	select {
-	case <-w.feed.Wake():
-		w.pause(ctx, delay)
-	case <-w.called:
-	case <-ctx.Done():
+	for !w.hasCallers() {
+		select {
+		case <-w.feed.Wake():
+			w.pause(ctx, delay)
+			return ctx.Err() == nil
+		case <-w.called:
+		case <-ctx.Done():
+			return false
+		}
 	}
 	return ctx.Err() == nil
 }

@@ -16,7 +16,7 @@ type Index interface {
 	// Docs returns up to limit documents of a space with IDs greater than after, in
 	// order of ID (bytewise).
 	Docs(space core.SpaceID, after core.DocumentID, limit int) ([]core.IndexedDoc, error)
-	// Apply makes changes, all or none.
+	// Apply makes changes, all or none. A document is in them once.
 	Apply([]core.IndexChange) error
 	// DropSpace takes a space out.
 	DropSpace(core.SpaceID) error

@@ -332,7 +332,9 @@ func TestSearchDamage(t *testing.T) {
 			}
 			return errors.Join(os.Remove(path+".sum"), os.Rename(filepath.Join(other, "soma.db"), path))
 		},
-		"newer, without a sum": func(path string) error { return errors.Join(os.Remove(path+".sum"), patch(path, 60, []byte{0, 0, 0, 2})) },
+		"newer, without a sum": func(path string) error {
+			return errors.Join(os.Remove(path+".sum"), patch(path, 60, []byte{0, 0, 0, 2}))
+		},
 	}
 	for i := range 40 {
 		tests[fmt.Sprintf("flipped bit %d", i)] = onFile(flip)

@@ -27,6 +27,7 @@ type cell struct {
 	class      class
 	text       []byte // valid until the next cell
 	start, end int
+	plain      bool // it is several letters and digits of ASCII, a byte each
 }
 
 // cells calls fn with each cell of a text, in order, until fn returns false.
@@ -48,6 +49,7 @@ type folder struct {
 	last    rune // the last one in cur
 	joined  bool // a joiner came after it
 	compose bool // cur has several runes, which may be one
+	run     cell // what plain hands out
 	buf     [2 * maxCellBytes]byte
 	norm    [4 * maxCellBytes]byte
 }
@@ -56,6 +58,9 @@ type folder struct {
 func (f *folder) step() {
 	start := f.pos
 	if c := f.text[start]; c < utf8.RuneSelf {
+		if f.plain() {
+			return
+		}
 		f.pos++
 		class, r := ascii(c)
 		f.begin(class, r, start, f.pos)
@@ -63,8 +68,12 @@ func (f *folder) step() {
 	}
 	r, size := utf8.DecodeRuneInString(f.text[start:])
 	f.pos += size
-	if r == utf8.RuneError {
+	switch {
+	case r == utf8.RuneError:
 		f.begin(separator, ' ', start, f.pos)
+		return
+	case 0x4e00 <= r && r <= 0x9fff, 0xac00 <= r && r <= 0xd7a3: // most of Chinese and Korean, folded already
+		f.begin(dense, r, start, f.pos)
 		return
 	}
 	if ignorable(r) {
@@ -91,13 +100,39 @@ func (f *folder) step() {
 	}
 }
 
+// plain takes a run of ASCII letters and digits at once, which is what most texts are made
+// of. What comes before anything else than ASCII is left: it may have marks.
+func (f *folder) plain() bool {
+	start, end := f.pos, f.pos
+	text := f.run.text[:0]
+	for ; end < len(f.text) && f.text[end] < utf8.RuneSelf; end++ {
+		class, r := ascii(f.text[end])
+		if class != letter {
+			break
+		}
+		text = append(text, byte(r))
+	}
+	if end < len(f.text) && f.text[end] >= utf8.RuneSelf {
+		end--
+	}
+	f.run.text = text
+	if end-start < 2 {
+		return false
+	}
+	f.flush()
+	f.pos = end
+	f.run = cell{class: letter, text: text[:end-start], start: start, end: end, plain: true}
+	f.done = f.done || !f.fn(&f.run)
+	return true
+}
+
 // add takes one rune that has no decomposition.
 func (f *folder) add(r rune, start, end int) {
 	switch {
 	case r < utf8.RuneSelf:
 		c, r := ascii(byte(r))
 		f.begin(c, r, start, end)
-	case unicode.Is(unicode.M, r):
+	case r >= 0x0300 && unicode.Is(unicode.M, r):
 		if !f.has {
 			return
 		}
@@ -189,7 +224,7 @@ const joiner = '\u200d'
 // were not there. A space without width separates.
 func ignorable(r rune) bool {
 	switch {
-	case r == '\u200b':
+	case r == '\u200b', r < 0x0600 && r != '\u00ad':
 		return false
 	case r == '\u0640', // the Arabic filler
 		0xfe00 <= r && r <= 0xfe0f, 0xe0100 <= r && r <= 0xe01ef, // variants of a glyph

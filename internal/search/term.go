@@ -42,6 +42,7 @@ func terms(text string, fn func(*term) bool) {
 type cutter struct {
 	fn    func(*term) bool
 	ended bool // fn has had enough
+	term  term // what fn gets
 
 	word       []byte
 	start, end int
@@ -73,6 +74,10 @@ func (c *cutter) take(cl *cell) bool {
 }
 
 func (c *cutter) letter(cl *cell) {
+	if cl.plain {
+		c.plain(cl.text, cl.start)
+		return
+	}
 	if len(c.word)+len(cl.text) > maxTermBytes {
 		c.endWord()
 	}
@@ -80,6 +85,21 @@ func (c *cutter) letter(cl *cell) {
 		c.start = cl.start
 	}
 	c.word, c.end = append(c.word, cl.text...), cl.end
+}
+
+// plain takes letters of a byte each.
+func (c *cutter) plain(text []byte, start int) {
+	for len(text) > 0 {
+		if len(c.word) >= maxTermBytes {
+			c.endWord()
+		}
+		if len(c.word) == 0 {
+			c.start = start
+		}
+		n := min(len(text), maxTermBytes-len(c.word))
+		c.word, text, start = append(c.word, text[:n]...), text[n:], start+n
+		c.end = start
+	}
 }
 
 func (c *cutter) dense(cl *cell) {
@@ -112,7 +132,8 @@ func (c *cutter) endRun() {
 
 func (c *cutter) emit(t term) {
 	if !c.ended {
-		c.ended = !c.fn(&t)
+		c.term = t
+		c.ended = !c.fn(&c.term)
 	}
 }
 

@@ -168,20 +168,27 @@ const manyReplaced = 4096
 
 // Purge takes out of the files the terms of what was deleted or replaced: after any
 // deletion, and after many replacements. It rewrites the index, which takes a time in
-// proportion to its size, or does nothing. ctx interrupts.
-func (x *SearchIndex) Purge(ctx context.Context) error {
-	return wrap("purge search index", x.purge(ctx))
+// proportion to its size, or does nothing, and reports which. ctx interrupts.
+func (x *SearchIndex) Purge(ctx context.Context) (bool, error) {
+	r, err := x.writer.one("SELECT removed, replaced FROM state WHERE id = 1")
+	if err == nil && r == nil {
+		err = damaged("state of the index")
+	}
+	if err != nil {
+		return false, wrap("purge search index", x.failed(err))
+	}
+	removed, replaced := r.int(0), r.int(1)
+	if err := r.bad(); err != nil {
+		return false, wrap("purge search index", x.failed(err))
+	}
+	if removed == 0 && replaced < manyReplaced {
+		return false, nil
+	}
+	return true, wrap("purge search index", x.purge(ctx))
 }
 
 func (x *SearchIndex) purge(ctx context.Context) error {
-	r, err := x.writer.one("SELECT removed, replaced FROM state WHERE id = 1")
-	if err != nil || r == nil {
-		return x.failed(err)
-	}
-	if r.int(0) == 0 && r.int(1) < manyReplaced {
-		return x.failed(r.bad())
-	}
-	err = x.change(func() error {
+	err := x.change(func() error {
 		if err := x.writer.scriptContext(ctx, "INSERT INTO words(words) VALUES('optimize')"); err != nil {
 			return err
 		}

@@ -35,6 +35,9 @@ const (
 	restFactor = 9
 	maxRest    = 5 * time.Second
 
+	// A purge rewrites the index, so the next one waits for so many times its duration.
+	purgeFactor = 100
+
 	minRetry = time.Second
 	maxRetry = time.Minute
 )
@@ -47,7 +50,9 @@ type indexer struct {
 	todo   todo
 	urgent bool // somebody waits for the round at hand
 	began  time.Time
-	failed int // rounds in a row
+	failed int       // rounds in a row
+	dirty  bool      // the index was written, or opened, since the last purge
+	purges time.Time // when the next one may be
 }
 
 // todo is what may have changed.
@@ -77,8 +82,7 @@ func ofIndex(err error) error {
 
 // faultOf returns what makes queries fail. What cannot be read of some documents does not.
 func faultOf(err error) error {
-	var fault indexError
-	if errors.As(err, &fault) {
+	if fault, ok := errors.AsType[indexError](err); ok {
 		return fault
 	}
 	return nil
@@ -124,6 +128,12 @@ func (t *todo) add(list []events.DomainEvent) {
 			t.all = true
 		}
 	}
+	if len(t.docs) > events.MaxPending { // of rounds that failed
+		for ref := range t.docs {
+			t.spaces[ref.space] = true
+		}
+		clear(t.docs)
+	}
 }
 
 // round does all there is to do. A damaged index is made anew, once: a second time
@@ -160,7 +170,7 @@ func (w *indexer) catchUp(ctx context.Context) error {
 		if err != nil {
 			return ofIndex(err)
 		}
-		w.index, w.todo.all = index, true
+		w.index, w.todo.all, w.dirty = index, true, true
 		w.settle(index, nil)
 	}
 	if err := w.index.Check(ctx); err != nil {
@@ -208,12 +218,17 @@ func (w *indexer) compareAll(ctx context.Context) error {
 		if w.todo.spaces[space] {
 			continue
 		}
-		if err := w.index.DropSpace(space); err != nil {
-			return ofIndex(err)
+		if err := w.drop(space); err != nil {
+			return err
 		}
 	}
 	w.todo.all = false
 	return nil
+}
+
+func (w *indexer) drop(space core.SpaceID) error {
+	w.dirty = true
+	return ofIndex(w.index.DropSpace(space))
 }
 
 // compare indexes the documents of a space that changed since they were indexed. It reads
@@ -222,7 +237,7 @@ func (w *indexer) compare(ctx context.Context, space core.SpaceID) error {
 	for after := core.DocumentID(""); ; {
 		docs, next, err := w.config.Source.Docs(ctx, space, after, pageDocs)
 		if errors.Is(err, core.ErrNotFound) {
-			return ofIndex(w.index.DropSpace(space))
+			return w.drop(space)
 		}
 		if err != nil {
 			return fmt.Errorf("list documents of space %s: %w", space, err)
@@ -296,6 +311,7 @@ func (w *indexer) update(ctx context.Context, refs []docRef) error {
 		if len(changes) < batchDocs && size < batchBytes && i < len(refs)-1 {
 			continue
 		}
+		w.dirty = true
 		if err := w.index.Apply(changes); err != nil {
 			return ofIndex(err)
 		}
@@ -367,17 +383,24 @@ func (w *indexer) pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// purge takes what was deleted out of the files.
+// purge takes what was deleted out of the files, unless that was done just now.
 func (w *indexer) purge(ctx context.Context) {
-	w.began = time.Now()
-	if err := w.index.Purge(ctx); err != nil && ctx.Err() == nil {
-		w.config.Logger.Warn("search index not purged", "err", err)
-		if isDamage(err) {
-			w.discard(err)
-		}
+	began := time.Now()
+	if !w.dirty || began.Before(w.purges) {
+		return
 	}
-	w.urgent = false
-	_ = w.rest(ctx) // the loop sees its end
+	w.dirty = false
+	rewritten, err := w.index.Purge(ctx)
+	if rewritten {
+		w.purges = time.Now().Add(purgeFactor * time.Since(began))
+	}
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	w.config.Logger.Warn("search index not purged", "err", err)
+	if isDamage(err) {
+		w.discard(err)
+	}
 }
 
 // sleep waits until there is something to do. It reports false when ctx has ended.
@@ -389,10 +412,19 @@ func (w *indexer) sleep(ctx context.Context, err error) bool {
 		w.pause(ctx, min(minRetry<<min(w.failed-1, 10), maxRetry))
 		return ctx.Err() == nil
 	}
+	var purge <-chan time.Time
+	if w.dirty {
+		timer := time.NewTimer(time.Until(w.purges))
+		defer timer.Stop()
+		purge = timer.C
+	}
 	for !w.hasCallers() {
 		select {
 		case <-w.feed.Wake():
 			w.pause(ctx, delay)
+			return ctx.Err() == nil
+		case <-purge:
+			w.purge(ctx)
 			return ctx.Err() == nil
 		case <-w.called:
 		case <-ctx.Done():

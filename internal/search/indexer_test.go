@@ -344,12 +344,14 @@ func TestDamageThatStays(t *testing.T) {
 		return &faulty{Index: index, apply: fmt.Errorf("page: %w", core.ErrCorrupt)}
 	}
 	s := w.search()
-	if _, err := s.Search(t.Context(), space, "apple", search.Options{Limit: 1}); !errors.Is(err, core.ErrCorrupt) {
-		t.Errorf("Search = %v, want ErrCorrupt", err)
+	for range 3 {
+		if _, err := s.Search(t.Context(), space, "apple", search.Options{Limit: 1}); !errors.Is(err, core.ErrCorrupt) {
+			t.Errorf("Search = %v, want ErrCorrupt", err)
+		}
 	}
 	mustCloseSearch(t, s)
-	if opened != 2 {
-		t.Errorf("opened %d times, want 2", opened)
+	if opened > 5 { // twice by itself, then as often as somebody asks
+		t.Errorf("opened %d times for 3 searches", opened)
 	}
 }
 

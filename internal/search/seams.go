@@ -29,8 +29,9 @@ type Index interface {
 	SetComplete() error
 	// Check looks for damage that a crash may have left.
 	Check(context.Context) error
-	// Purge makes sure that nothing is left of what was taken out.
-	Purge(context.Context) error
+	// Purge makes sure that nothing is left of what was taken out. It reports whether
+	// it had to rewrite the index for that.
+	Purge(context.Context) (bool, error)
 	// Close lets queries finish.
 	Close() error
 	// Discard closes and deletes it.

@@ -245,11 +245,12 @@ func (s *Searcher) content(doc *yjs.Doc) (title, text string, err error) {
 	return cut(title, MaxTitleBytes), cut(text, MaxTextBytes), err
 }
 
-// complete returns an index in which all documents are, as they were at some time.
+// complete returns an index in which all documents are, as they were at some time. If
+// something is wrong with it, that is tried once more.
 func (s *Searcher) complete(ctx context.Context) (Index, error) {
 	index, err := s.current(ctx)
-	if err != nil || index.IsComplete() {
-		return index, err
+	if err == nil && index.IsComplete() {
+		return index, nil
 	}
 	waited := s.wait(ctx)
 	if index, err = s.current(ctx); err == nil && !index.IsComplete() {

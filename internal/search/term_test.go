@@ -43,7 +43,7 @@ func TestTerms(t *testing.T) {
 		{"hindi", "हिन्दी में", "हिन्दी में"},
 		{"tamil", "தமிழ்", "தமிழ்"},
 		{"georgian", "ᲐᲑᲒ აბგ", "აბგ აბგ"},
-		{"persian joiner", "می‌خواهم", "میخواهم"},
+		{"persian joiner", "می\u200cخواهم", "میخواهم"},
 		{"soft hyphen", "so\u00adft", "soft"},
 		{"bidi marks", "\u202bab\u202c", "ab"},
 		{"space without width", "ab\u200bcd", "ab cd"},

@@ -114,6 +114,7 @@ func TestSpacesThatAreGone(t *testing.T) {
 	}
 	w.hub.Emit(events.DomainEvent{Kind: events.SpacesChanged, Source: events.SourceDaemon})
 	w.want(s, "here", "doc")
+	w.want(s, "here", "doc") // the purge comes after the answer, and before the next round
 	mustCloseSearch(t, s)
 	assertNoWords(t, w.dir, "secretword")
 }

@@ -17,6 +17,10 @@
 //
 //	doc, err := db.Documents().Get(ctx, space.ID, "page-1") // doc.Update for Y.applyUpdate
 //
+// Search finds documents by the words in them, best first, in any script:
+//
+//	hits, err := db.Documents().Search(ctx, space.ID, `meeting "next week" -draft`)
+//
 // Events say what to read again. A subscription holds each change once, so a slow
 // reader neither blocks a writer nor misses anything:
 //

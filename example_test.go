@@ -162,3 +162,42 @@ func ExampleSpaces_Join() {
 	// Output:
 	// editor of Notes
 }
+
+// A hit says where the words are, in bytes.
+func ExampleDocuments_Search() {
+	dir, err := os.MkdirTemp("", "soma")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	db, err := soma.Open(dir)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer db.Close()
+
+	ctx := context.Background()
+	space, err := db.Spaces().Create(ctx, soma.NewSpace{Name: "Notes"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if _, err := db.Documents().Upsert(ctx, space.ID, "page-1", hello); err != nil {
+		fmt.Println(err)
+		return
+	}
+	hits, err := db.Documents().Search(ctx, space.ID, "HELL", soma.WithFresh())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, hit := range hits {
+		for _, m := range hit.Snippet.Matches {
+			fmt.Println(hit.DocumentID, hit.Snippet.Text[m.Start:m.End])
+		}
+	}
+	// Output:
+	// page-1 Hello
+}

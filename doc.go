@@ -17,6 +17,12 @@
 //
 //	doc, err := db.Documents().Get(ctx, space.ID, "page-1") // doc.Update for Y.applyUpdate
 //
+// Edit changes documents in Go, all or nothing, and View reads them at one state:
+//
+//	rev, err = db.Documents().Edit(ctx, space.ID, "page-1", func(tx *soma.EditTx) error {
+//		return tx.Text("content").Insert(0, "Hello", nil)
+//	})
+//
 // Search finds documents by the words in them, best first, in any script:
 //
 //	hits, err := db.Documents().Search(ctx, space.ID, `meeting "next week" -draft`)

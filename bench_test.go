@@ -108,6 +108,59 @@ func benchGet(b *testing.B, db *soma.DB, space soma.SpaceID, doc string) soma.Do
 	return d
 }
 
+// BenchmarkEdit types one letter into a document of 100 kB, durable, beside an Upsert of
+// the update that does the same.
+func BenchmarkEdit(b *testing.B) {
+	ctx := context.Background()
+	prepare := func(b *testing.B) (*soma.DB, soma.SpaceID, *typing) {
+		db, space := openBench(b)
+		clients := []*typing{{client: 7}, {client: 8}} // in turn, so that there are many structs
+		for i := 0; clients[0].clock+clients[1].clock < 100_000; i++ {
+			benchUpsert(b, db, space, "doc", clients[i%2].next(120))
+		}
+		benchGet(b, db, space, "doc")
+		return db, space, &typing{client: 9}
+	}
+	b.Run("upsert", func(b *testing.B) {
+		db, space, ty := prepare(b)
+		b.ReportAllocs()
+		for b.Loop() {
+			benchUpsert(b, db, space, "doc", ty.next(1))
+		}
+	})
+	b.Run("edit", func(b *testing.B) {
+		db, space, _ := prepare(b)
+		b.ReportAllocs()
+		for b.Loop() {
+			_, err := db.Documents().Edit(ctx, space, "doc", func(tx *soma.EditTx) error {
+				text := tx.Text("text")
+				return text.Insert(text.Len(), "x", nil)
+			})
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkView looks into a document that is in memory.
+func BenchmarkView(b *testing.B) {
+	db, space := openBench(b)
+	benchUpsert(b, db, space, "doc", (&typing{client: 7}).next(100))
+	b.ReportAllocs()
+	for b.Loop() {
+		err := db.Documents().View(context.Background(), space, "doc", func(tx *soma.ViewTx) error {
+			if tx.Text("text").Len() == 0 {
+				return soma.ErrNotFound
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkGet reads a document with 100,000 small updates behind it, after
 // reopening, beside one that got the same state in one update.
 func BenchmarkGet(b *testing.B) {

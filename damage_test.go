@@ -213,3 +213,32 @@ func TestVerifyEnds(t *testing.T) {
 		t.Errorf("Rebuild after Close = %v, want ErrClosed", err)
 	}
 }
+
+// A document that cannot be read is not edited either, and keeps no other from it.
+func TestEditOfADamagedDocument(t *testing.T) {
+	dir, spaces := library(t)
+	damage(t, dir, `UPDATE entry SET ops = zeroblob(length(ops))
+		WHERE space = (SELECT id FROM space WHERE name = 'one') AND chain = 1 AND length(ops) > 0`)
+	db, err := soma.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		called := false
+		_, err := db.Documents().Edit(t.Context(), spaces[0], "a", func(*soma.EditTx) error { called = true; return nil })
+		if !errors.Is(err, soma.ErrCorrupt) || called {
+			t.Errorf("Edit = %v, function called: %t", err, called)
+		}
+		err = db.Documents().View(t.Context(), spaces[0], "a", func(*soma.ViewTx) error { called = true; return nil })
+		if !errors.Is(err, soma.ErrCorrupt) || called {
+			t.Errorf("View = %v, function called: %t", err, called)
+		}
+	}
+	edit(t, db, spaces[1], "a", write("!"))
+	if text := rootText(t, db, spaces[1], "a"); text != "text!" {
+		t.Errorf("text = %q", text)
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+}

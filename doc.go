@@ -13,9 +13,19 @@
 //
 // update is what a Yjs document emits, or all of Y.encodeStateAsUpdate. Upsert
 // merges it, returns when it is on disk, and takes time in proportion to the
-// update, not to the document. Get, Diff, Text and JSON read:
+// update, not to the document. Get, Diff, Text, Title and JSON read:
 //
 //	doc, err := db.Documents().Get(ctx, space.ID, "page-1") // doc.Update for Y.applyUpdate
+//
+// Edit changes documents in Go, all or nothing, and View reads them at one state:
+//
+//	rev, err = db.Documents().Edit(ctx, space.ID, "page-1", func(tx *soma.EditTx) error {
+//		return tx.Text("content").Insert(0, "Hello", nil)
+//	})
+//
+// Search finds documents by the words in them, best first, in any script:
+//
+//	hits, err := db.Documents().Search(ctx, space.ID, `meeting "next week" -draft`)
 //
 // Events say what to read again. A subscription holds each change once, so a slow
 // reader neither blocks a writer nor misses anything:

@@ -2,14 +2,11 @@ package soma
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/replica"
-	"github.com/soma-sdk/soma/internal/shape"
-	"github.com/soma-sdk/soma/internal/yjs"
 )
 
 // MaxUpdateBytes bounds one update that a host hands to Upsert.
@@ -149,55 +146,6 @@ func (d Documents) Diff(ctx context.Context, space SpaceID, id DocumentID, state
 		return nil, about("diff", id, err)
 	}
 	return diff, nil
-}
-
-// Text returns the plain text of a document, as the editor that wrote it would
-// show it: a line for each block. Errors: ErrNotFound, ErrInvalidID, ErrTooLarge for
-// content nested too deep to be read.
-func (d Documents) Text(ctx context.Context, space SpaceID, id DocumentID) (string, error) {
-	doc, err := d.load(ctx, "text", space, id)
-	if err != nil {
-		return "", err
-	}
-	text, err := shape.Text(doc)
-	return text, read("text", id, err)
-}
-
-// JSON returns every root type of a document as one JSON object, each as its
-// toJSON in yjs: text as a string, XML as its markup. What no code declared is
-// inferred from its content: keys make a map, text or formats a text, XML children
-// a fragment, anything else an array. Binary becomes an object of its bytes, as
-// JSON.stringify does, and a BigInt its digits. Errors: as Text.
-func (d Documents) JSON(ctx context.Context, space SpaceID, id DocumentID) ([]byte, error) {
-	doc, err := d.load(ctx, "json", space, id)
-	if err != nil {
-		return nil, err
-	}
-	body, err := doc.JSON()
-	return body, read("json", id, err)
-}
-
-func (d Documents) load(ctx context.Context, op string, space SpaceID, id DocumentID) (*yjs.Doc, error) {
-	if err := d.begin(space, id); err != nil {
-		return nil, err
-	}
-	defer d.db.end()
-	doc, err := d.db.replica.Load(ctx, space, id)
-	if err != nil {
-		return nil, about(op, id, err)
-	}
-	return doc, nil
-}
-
-// read translates an error of reading content.
-func read(op string, id DocumentID, err error) error {
-	if errors.Is(err, yjs.ErrTooDeep) {
-		err = fmt.Errorf("%w: %w", ErrTooLarge, err)
-	}
-	if err != nil {
-		return about(op, id, err)
-	}
-	return nil
 }
 
 // listPage is how many documents List reads at a time.

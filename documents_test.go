@@ -595,8 +595,10 @@ func TestInvalidIDs(t *testing.T) {
 		_, diff := docs.Diff(t.Context(), space, bad, nil)
 		_, txt := docs.Text(t.Context(), space, bad)
 		_, js := docs.JSON(t.Context(), space, bad)
+		_, title := docs.Title(t.Context(), space, bad)
+		_, _, shaped := docs.Shape(t.Context(), space, bad)
 		for call, err := range map[string]error{
-			"Upsert": up, "Get": get, "Diff": diff, "Text": txt, "JSON": js, "Delete": docs.Delete(t.Context(), space, bad),
+			"Upsert": up, "Get": get, "Diff": diff, "Text": txt, "JSON": js, "Title": title, "Shape": shaped, "Delete": docs.Delete(t.Context(), space, bad),
 		} {
 			if !errors.Is(err, soma.ErrInvalidID) {
 				t.Errorf("%s with a document ID that is %s = %v, want ErrInvalidID", call, name, err)
@@ -646,8 +648,11 @@ func TestUnknownSpaceAndDocument(t *testing.T) {
 	_, diff := docs.Diff(t.Context(), space, "none", nil)
 	_, txt := docs.Text(t.Context(), space, "none")
 	_, js := docs.JSON(t.Context(), space, "none")
+	_, title := docs.Title(t.Context(), space, "none")
+	_, _, shaped := docs.Shape(t.Context(), space, "none")
 	for call, err := range map[string]error{
-		"Get": get, "Diff": diff, "Text": txt, "JSON": js, "Delete": docs.Delete(t.Context(), space, "none"),
+		"Get": get, "Diff": diff, "Text": txt, "JSON": js, "Title": title, "Shape": shaped,
+		"Delete": docs.Delete(t.Context(), space, "none"),
 	} {
 		if !errors.Is(err, soma.ErrNotFound) {
 			t.Errorf("%s of an unknown document = %v, want ErrNotFound", call, err)

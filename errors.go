@@ -77,6 +77,22 @@ var (
 	ErrInvalidEntry = core.ErrInvalidEntry
 )
 
+// Errors of typed content, inside of Edit and View. What returned one changed nothing.
+var (
+	// ErrTxClosed says that the function has ended in which a handle was got.
+	ErrTxClosed = core.ErrTxClosed
+	// ErrOutOfRange says that an index, an offset or a length is not in the content.
+	ErrOutOfRange = core.ErrOutOfRange
+	// ErrInvalidValue says that a value has no form in Yjs, or none at that place.
+	ErrInvalidValue = core.ErrInvalidValue
+	// ErrTypeIntegrated says that content is inserted that was inserted before.
+	ErrTypeIntegrated = core.ErrTypeIntegrated
+	// ErrTypeDeleted says that content was deleted, or something that it was in.
+	ErrTypeDeleted = core.ErrTypeDeleted
+	// ErrWrongKind says that a root holds what is of another kind.
+	ErrWrongKind = core.ErrWrongKind
+)
+
 // LockedError says who has a directory open. errors.Is finds ErrLocked in it.
 type LockedError = store.LockedError
 

@@ -3,6 +3,7 @@ package soma_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -161,4 +162,107 @@ func ExampleSpaces_Join() {
 	fmt.Println(space.Role, "of", space.Name)
 	// Output:
 	// editor of Notes
+}
+
+// A hit says where the words are, in bytes.
+func ExampleDocuments_Search() {
+	dir, err := os.MkdirTemp("", "soma")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	db, err := soma.Open(dir)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer db.Close()
+
+	ctx := context.Background()
+	space, err := db.Spaces().Create(ctx, soma.NewSpace{Name: "Notes"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if _, err := db.Documents().Upsert(ctx, space.ID, "page-1", hello); err != nil {
+		fmt.Println(err)
+		return
+	}
+	hits, err := db.Documents().Search(ctx, space.ID, "HELL", soma.WithFresh())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, hit := range hits {
+		for _, m := range hit.Snippet.Matches {
+			fmt.Println(hit.DocumentID, hit.Snippet.Text[m.Start:m.End])
+		}
+	}
+	// Output:
+	// page-1 Hello
+}
+
+// An Edit is stored as a whole, or not at all.
+func ExampleDocuments_Edit() {
+	dir, err := os.MkdirTemp("", "soma")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	db, err := soma.Open(dir)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer db.Close()
+	ctx := context.Background()
+	space, err := db.Spaces().Create(ctx, soma.NewSpace{Name: "Notes"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	_, err = db.Documents().Edit(ctx, space.ID, "page-1", func(tx *soma.EditTx) error {
+		text := tx.Text("content")
+		if err := text.Insert(0, "Hello world", nil); err != nil {
+			return err
+		}
+		if err := text.Format(6, 5, soma.Attributes{{Key: "bold", Value: true}}); err != nil {
+			return err
+		}
+		list := soma.NewArray("milk", "bread") // filled before or after it goes in, which it does once
+		return tx.Map("lists").Set("shopping", list)
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	// The second step fails, so the first has not happened.
+	_, err = db.Documents().Edit(ctx, space.ID, "page-1", func(tx *soma.EditTx) error {
+		if err := tx.Text("content").Delete(0, 6); err != nil {
+			return err
+		}
+		return tx.Text("content").Insert(100, "!", nil)
+	})
+	fmt.Println(errors.Is(err, soma.ErrOutOfRange))
+
+	err = db.Documents().View(ctx, space.ID, "page-1", func(tx *soma.ViewTx) error {
+		for _, op := range tx.Text("content").Delta() {
+			fmt.Printf("%q %v\n", op.Insert, op.Attributes)
+		}
+		list, _ := tx.Map("lists").Get("shopping")
+		fmt.Println(list.(soma.ArrayReader).Values()...)
+		return nil
+	})
+	if err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// true
+	// "Hello " []
+	// "world" [{bold true}]
+	// milk bread
 }

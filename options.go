@@ -17,6 +17,7 @@ type options struct {
 	now      func() time.Time
 	relaxed  bool
 	identity *identity.Identity
+	noSearch bool
 }
 
 // WithLogger sets where the DB reports what no call can return, such as a failure
@@ -62,6 +63,15 @@ func WithClock(now func() time.Time) Option {
 			return fmt.Errorf("nil clock: %w", ErrInvalidOption)
 		}
 		o.now = now
+		return nil
+	}
+}
+
+// WithoutSearch turns Documents.Search off: nothing is indexed, and the index that an
+// earlier Open made is deleted.
+func WithoutSearch() Option {
+	return func(o *options) error {
+		o.noSearch = true
 		return nil
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"sync"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/soma-sdk/soma/internal/events"
 	"github.com/soma-sdk/soma/internal/identity"
 	"github.com/soma-sdk/soma/internal/replica"
+	"github.com/soma-sdk/soma/internal/search"
 	"github.com/soma-sdk/soma/store"
 )
 
@@ -34,6 +36,8 @@ type DB struct {
 	store   *store.DB
 	replica *replica.Replica
 	hub     *events.Hub
+	search  *search.Searcher // nil without
+	logger  *slog.Logger
 
 	mu      sync.Mutex
 	calls   sync.WaitGroup
@@ -81,7 +85,11 @@ func open(dir string, st *store.DB, o *options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &DB{store: st, replica: rep, hub: hub}, nil
+	searcher, err := startSearch(dir, rep, hub, o)
+	if err != nil {
+		return nil, errors.Join(err, rep.Close())
+	}
+	return &DB{store: st, replica: rep, hub: hub, search: searcher, logger: o.logger}, nil
 }
 
 // Close finishes what calls have begun, closes all subscriptions and the
@@ -92,6 +100,7 @@ func (db *DB) Close() error {
 		db.mu.Lock()
 		db.closing = true
 		db.mu.Unlock()
+		db.closeSearch() // first, since calls may wait for it
 		db.calls.Wait()
 		db.hub.Close()
 		db.err = errors.Join(db.replica.Close(), db.store.Close())

@@ -453,6 +453,9 @@ func calls(ctx context.Context, db *soma.DB, space soma.SpaceID, doc soma.Docume
 	_, diff := db.Documents().Diff(ctx, space, doc, nil)
 	_, txt := db.Documents().Text(ctx, space, doc)
 	_, js := db.Documents().JSON(ctx, space, doc)
+	_, title := db.Documents().Title(ctx, space, doc)
+	_, _, shaped := db.Documents().Shape(ctx, space, doc)
+	_, search := db.Documents().Search(ctx, space, "x")
 	var list error
 	for _, err := range db.Documents().List(ctx, space) {
 		list = err
@@ -462,7 +465,7 @@ func calls(ctx context.Context, db *soma.DB, space soma.SpaceID, doc soma.Docume
 		"Spaces.Export":    db.Spaces().Export(ctx, space, io.Discard),
 		"Spaces.Import":    db.Spaces().Import(ctx, strings.NewReader("x")),
 		"Documents.Upsert": up, "Documents.Get": docGet, "Documents.Diff": diff, "Documents.Text": txt,
-		"Documents.JSON": js, "Documents.List": list, "Documents.Delete": db.Documents().Delete(ctx, space, doc),
+		"Documents.JSON": js, "Documents.Title": title, "Documents.Shape": shaped, "Documents.List": list, "Documents.Search": search, "Documents.Delete": db.Documents().Delete(ctx, space, doc),
 	}
 }
 

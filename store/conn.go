@@ -102,6 +102,18 @@ func (c *conn) script(sql string) error {
 	return translate(err)
 }
 
+// scriptContext is script that ctx interrupts.
+func (c *conn) scriptContext(ctx context.Context, sql string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	_, err := c.raw.ExecContext(ctx, sql, nil)
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return translate(err)
+}
+
 // exec runs a statement that returns no rows and reports how many rows it changed.
 func (c *conn) exec(sql string, args ...any) (int64, error) {
 	res, err := c.run(sql, args)
@@ -149,11 +161,19 @@ func (c *conn) one(sql string, args ...any) (*row, error) {
 // each calls fn with each row until fn returns false. fn must not run
 // statements: the same one may be in use by this very loop.
 func (c *conn) each(sql string, args []any, fn func(*row) bool) error {
+	return c.eachContext(context.Background(), sql, args, fn)
+}
+
+// eachContext is each that ctx interrupts. One that can be cancelled costs a goroutine.
+func (c *conn) eachContext(ctx context.Context, sql string, args []any, fn func(*row) bool) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	st, err := c.prepare(sql, args)
 	if err != nil {
 		return err
 	}
-	rows, err := st.raw.QueryContext(context.Background(), st.args)
+	rows, err := st.raw.QueryContext(ctx, st.args)
 	if err != nil {
 		return c.failed(err)
 	}
@@ -171,6 +191,9 @@ func (c *conn) each(sql string, args []any, fn func(*row) bool) error {
 	}
 	if cerr := rows.Close(); err == nil {
 		err = cerr
+	}
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
 	}
 	if err != nil {
 		return c.failed(err)
@@ -278,6 +301,14 @@ func (r *row) bad() error {
 func (r *row) int(i int) int64 {
 	v, ok := r.vals[i].(int64)
 	if !ok && r.vals[i] != nil {
+		r.err = damaged("stored number")
+	}
+	return v
+}
+
+func (r *row) float(i int) float64 {
+	v, ok := r.vals[i].(float64)
+	if !ok {
 		r.err = damaged("stored number")
 	}
 	return v

@@ -6,6 +6,8 @@
 // which names the holder for error messages, and soma.unclean, which exists
 // while a handle is open and so survives a crash.
 //
+// search.db is apart from all that: SearchIndex, which may be deleted at any time.
+//
 // One goroutine owns the only writing connection. It takes every job that is
 // waiting into one transaction, each in a savepoint, and answers after the
 // commit reached the disk: sixty callers share one fsync. Readers have

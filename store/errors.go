@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -27,6 +28,10 @@ func checkRange(what string, n uint64) error {
 		return fmt.Errorf("%s %d: %w", what, n, core.ErrTooLarge)
 	}
 	return nil
+}
+
+func isCancelled(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 func damaged(what string) error {

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -142,16 +143,18 @@ func backupTo(c *conn, path string) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// quickCheck reports core.ErrCorrupt unless the structure of the database is sound.
-func quickCheck(c *conn) error {
-	r, err := c.one("PRAGMA quick_check(1)")
+// quickCheck reports core.ErrCorrupt unless the structure of the database is sound. ctx
+// interrupts.
+func quickCheck(ctx context.Context, c *conn) error {
+	verdict := "nothing said"
+	err := c.eachContext(ctx, "PRAGMA quick_check(1)", nil, func(r *row) bool {
+		verdict = r.text(0)
+		return false
+	})
 	if err != nil {
 		return wrap("check database", err)
 	}
-	if r == nil {
-		return damaged("check of the database")
-	}
-	if verdict := r.text(0); verdict != "ok" {
+	if verdict != "ok" {
 		return fmt.Errorf("check of the database: %s: %w", verdict, core.ErrCorrupt)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -181,14 +182,14 @@ func (db *DB) connect(path string, opts Options, steps []string, unclean bool) (
 	}()
 	if unclean {
 		db.log.Info("store was not closed: checking it", "path", path)
-		if err := quickCheck(conn); err != nil {
+		if err := quickCheck(context.Background(), conn); err != nil {
 			return err
 		}
 	}
 	if err := migrate(conn, path, steps, db.log); err != nil {
 		return err
 	}
-	db.readers, err = openReaders(path, opts.Readers)
+	db.readers, err = openReaders(path, opts.Readers, readerPragmas())
 	if err != nil {
 		return err
 	}

@@ -45,10 +45,10 @@ func read(c *conn, fn func(core.View) error) (err error) {
 // readers is a pool of connections that cannot change anything.
 type readers struct{ free chan *conn }
 
-func openReaders(path string, n int) (*readers, error) {
+func openReaders(path string, n int, pragmas []pragma) (*readers, error) {
 	r := &readers{free: make(chan *conn, n)}
 	for range n {
-		c, err := openConn(path, readerPragmas())
+		c, err := openConn(path, pragmas)
 		if err != nil {
 			return nil, errors.Join(err, r.closeFree())
 		}

@@ -75,6 +75,7 @@ func (d *derived) read() error {
 
 // putDerived makes a document what it should be.
 func (w *work) putDerived(space *core.SpaceRecord, h *head, d *derived) error {
+	w.outdate(liveKey{space.ID, h.ID})
 	if err := w.ResetDoc(h.Key); err != nil {
 		return err
 	}

@@ -63,7 +63,7 @@ func (r *Replica) Upsert(ctx context.Context, space core.SpaceID, doc core.Docum
 		if err != nil {
 			return err
 		}
-		if opts.Epoch != nil && !h.sameEpoch(*opts.Epoch) {
+		if opts.Epoch != nil && !sameEpoch(&h.DocRecord, *opts.Epoch) {
 			return core.ErrStaleDocument
 		}
 		if err := w.upsert(s, h, u, opts.Epoch != nil); err != nil {
@@ -77,8 +77,8 @@ func (r *Replica) Upsert(ctx context.Context, space core.SpaceID, doc core.Docum
 
 // sameEpoch reports whether a writer knows what is void. Of a document that cannot be
 // seen nobody can know more than that it has none.
-func (h *head) sameEpoch(epoch []byte) bool {
-	return bytes.Equal(epoch, h.Epoch) || len(epoch) == 0 && (h.Hidden || h.UpdatedAtMs == 0)
+func sameEpoch(d *core.DocRecord, epoch []byte) bool {
+	return bytes.Equal(epoch, d.Epoch) || len(epoch) == 0 && (d.Hidden || d.UpdatedAtMs == 0)
 }
 
 // emptyUpdate is a Yjs update without content.

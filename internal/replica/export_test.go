@@ -59,3 +59,31 @@ func (r *Replica) CachedHeads(ctx context.Context, fn func(v core.View, heads []
 		return fn(tx, heads, r.heads.clients)
 	})
 }
+
+// BoundLive sets the bounds of the documents in memory.
+func (r *Replica) BoundLive(maxBytes int64, maxDocs int) {
+	r.live.mu.Lock()
+	defer r.live.mu.Unlock()
+	r.live.maxBytes, r.live.maxDocs = maxBytes, maxDocs
+}
+
+// LiveDocs returns how many documents are in memory, in how many instances that hold
+// content, and what they take as estimated.
+func (r *Replica) LiveDocs() (docs, instances int, size int64) {
+	r.live.mu.Lock()
+	defer r.live.mu.Unlock()
+	for _, d := range r.live.docs {
+		for _, in := range d.instances {
+			if in.kept > 0 {
+				instances++
+			}
+		}
+	}
+	if r.live.used.Len() != len(r.live.docs) {
+		panic("documents that are known and those in order differ")
+	}
+	return len(r.live.docs), instances, r.live.bytes
+}
+
+// LivePatience is how long others wait for a host's function.
+const LivePatience = livePatience

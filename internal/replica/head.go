@@ -184,4 +184,7 @@ func (w *work) touch(h *head) {
 // quiet reports whether nobody wrote to the document lately.
 func (w *work) quiet(h *head) bool { return w.nowMs-h.wroteMs >= w.r.timing.Quiet.Milliseconds() }
 
-func (w *work) save(h *head) error { return w.PutDoc(&h.DocRecord) }
+func (w *work) save(h *head) error {
+	w.saves++
+	return w.PutDoc(&h.DocRecord)
+}

@@ -48,6 +48,7 @@ func (r *Replica) Rebuild(ctx context.Context) error {
 // that is damaged itself is left alone.
 func (w *work) mendRows(ctx context.Context) error {
 	w.r.heads.clear()
+	w.outdate(liveKey{})
 	if err := w.Mend(); err != nil {
 		return err
 	}
@@ -194,6 +195,7 @@ func (m *rowMender) dropWriters() error {
 // rederive makes a space anew from its log and its tail.
 func (w *work) rederive(ctx context.Context, id core.SpaceID) error {
 	w.r.heads.clear()
+	w.outdate(liveKey{})
 	space, err := w.space(id)
 	if err != nil {
 		return err

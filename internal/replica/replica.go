@@ -65,6 +65,7 @@ type Replica struct {
 	sealer    *sealer
 	compactor *compactor
 	heads     *headCache
+	live      *liveDocs
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -84,6 +85,7 @@ func Open(ctx context.Context, c Config) (*Replica, error) {
 	if c.Random == nil {
 		c.Random = rand.Reader
 	}
+	c.Random = &lockedReader{Reader: c.Random}
 	if err := sweepImports(c.Dir); err != nil {
 		return nil, err
 	}
@@ -94,7 +96,7 @@ func Open(ctx context.Context, c Config) (*Replica, error) {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r := &Replica{
 		store: c.Store, self: self, dir: c.Dir, hub: c.Hub, logger: c.Logger, now: c.Now,
-		timing: c.Timing, random: c.Random, relax: c.Relaxed, stop: stop, heads: newHeadCache(),
+		timing: c.Timing, random: c.Random, relax: c.Relaxed, stop: stop, heads: newHeadCache(), live: newLiveDocs(),
 	}
 	r.sealer = newSealer(r)
 	r.compactor = newCompactor(r)
@@ -151,9 +153,11 @@ type work struct {
 	arrived     []*arrivedEntry               // new content
 
 	events  []events.DomainEvent
-	mark    *mark   // of own entries, if this sealed some
-	compact []int64 // documents that have grown
-	tailed  bool    // a tail was left
+	mark    *mark    // of own entries, if this sealed some
+	compact []int64  // documents that have grown
+	ended   []func() // for what outdate noted
+	saves   int      // of documents
+	tailed  bool     // a tail was left
 }
 
 // write runs fn in the writer and then does what its changes call for.
@@ -170,6 +174,7 @@ func (r *Replica) run(
 	ctx context.Context, commit func(context.Context, func(core.Tx) error) error,
 	source events.EventSource, fn func(*work) error,
 ) error {
+	defer r.live.jobBegins()()
 	var w *work
 	err := commit(ctx, func(tx core.Tx) error {
 		w = &work{Tx: tx, r: r, nowMs: r.now().UnixMilli(), source: source}
@@ -218,6 +223,9 @@ func (w *work) finish() error {
 
 // settle is what follows a commit.
 func (r *Replica) settle(w *work) {
+	for _, ended := range w.ended {
+		ended()
+	}
 	if w.mark != nil {
 		if err := r.self.raise(*w.mark); err != nil {
 			r.logger.Warn("high-water mark not written", "err", err)
@@ -239,4 +247,16 @@ func (w *work) changed(kind events.EventKind, space core.SpaceID, doc core.Docum
 	w.events = append(w.events, events.DomainEvent{
 		Kind: kind, Source: w.source, AtMs: max(w.nowMs, 0), SpaceID: space, DocumentID: doc, Reason: reason,
 	})
+}
+
+// lockedReader is a source of random bytes for several goroutines.
+type lockedReader struct {
+	mu sync.Mutex
+	io.Reader
+}
+
+func (r *lockedReader) Read(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.Reader.Read(b)
 }

@@ -37,9 +37,18 @@ func (s *stored) state() ([]byte, error) {
 	return state, nil
 }
 
-// read collects a document's content. Its cost does not depend on the length of
-// its history, since compaction bounds the ops after the snapshot.
+// read collects a document's content, and has it compacted if that is worth it. Its cost
+// does not depend on the length of its history, since compaction bounds the ops after the
+// snapshot.
 func (r *Replica) read(ctx context.Context, space core.SpaceID, doc core.DocumentID) (*stored, error) {
+	s, err := r.collect(ctx, space, doc)
+	if err == nil && r.worthCompacting(s) {
+		r.compactor.add(s.Key)
+	}
+	return s, err
+}
+
+func (r *Replica) collect(ctx context.Context, space core.SpaceID, doc core.DocumentID) (*stored, error) {
 	var s *stored
 	err := r.store.Read(ctx, func(v core.View) error {
 		rec, err := v.Space(space)
@@ -56,9 +65,6 @@ func (r *Replica) read(ctx context.Context, space core.SpaceID, doc core.Documen
 		s = &stored{DocRecord: d}
 		return s.read(v)
 	})
-	if err == nil && r.worthCompacting(s) {
-		r.compactor.add(s.Key)
-	}
 	return s, err
 }
 
@@ -152,11 +158,7 @@ func (r *Replica) Load(ctx context.Context, space core.SpaceID, doc core.Documen
 	if err != nil {
 		return nil, err
 	}
-	d, err := yjs.Load(yjs.Options{}, s.updates...)
-	if err != nil {
-		return nil, fmt.Errorf("document %q: %w: %w", doc, core.ErrCorrupt, err)
-	}
-	return d, nil
+	return s.load()
 }
 
 // Docs returns up to limit documents that are not deleted, with IDs greater than

@@ -134,9 +134,15 @@ func (w *work) sealDocs(space *core.SpaceRecord, heads ...*head) error {
 	return p.flush()
 }
 
-// sealDoc seals a document's tail and one more update.
+// sealDoc seals a document's tail and one more update. An update that fits into an entry
+// is in one: what an Edit did must not be seen in part.
 func (w *work) sealDoc(space *core.SpaceRecord, h *head, update []byte) error {
 	p := packer{w: w, space: space}
+	if h.TailCount > 0 && h.TailBytes+int64(len(update)) > maxPartBytes/2 {
+		if err := p.addTail(h, nil); err != nil {
+			return err
+		}
+	}
 	if err := p.addTail(h, update); err != nil {
 		return err
 	}

@@ -167,7 +167,7 @@ func TestText(t *testing.T) {
 			item := list.element("list_item", "")
 			item.element("paragraph", "two")
 			item.element("bullet_list", "").element("list_item", "").element("paragraph", "nested")
-		}, "Title\nHello and bold words\none\ntwo\nnested"},
+		}, "Title\nHello and bold words\n\none\ntwo\nnested"},
 		{"line breaks", func(tr *tree) {
 			p := tr.root("default").element("paragraph", "one")
 			p.element("hardBreak", "")
@@ -192,7 +192,7 @@ func TestText(t *testing.T) {
 			list.add(xmlText, "", "").text("second")
 			content.add(xmlText, "", "") // an empty paragraph
 			content.add(xmlText, "", "").text("end")
-		}, "one\nwith a link in it\nfirst\nsecond\nend"},
+		}, "one\nwith a link in it\nfirst\nsecond\n\nend"},
 		{"lexical", func(tr *tree) {
 			root := tr.root("root")
 			p := root.add(xmlText, "", "")
@@ -236,7 +236,168 @@ func TestText(t *testing.T) {
 			if doc.HasPending() {
 				t.Fatal("the test's own update is not complete")
 			}
-			if got, err := shape.Text(doc); err != nil || got != c.want {
+			if got, err := shape.Text(doc, shape.Source{}, "\n"); err != nil || got != c.want {
+				t.Errorf("Text = %q, %v, want %q", got, err, c.want)
+			}
+		})
+	}
+}
+
+// TestYoopta has what two make of a page at the same time: a block that both moved,
+// and places of blocks whose content, or whose kind, is gone.
+func TestYoopta(t *testing.T) {
+	var tr tree
+	order, metas, contents := tr.root("blockOrder"), tr.root("blockMeta"), tr.root("blockContents")
+	for _, id := range []string{"moved", "first", "gone", "no meta", "image", "moved", "table"} {
+		order.value("", id)
+	}
+	block := func(id, kind string) *node {
+		if kind != "" {
+			metas.add(mapType, id, "").value("type", kind)
+		}
+		return contents.add(fragment, id, "")
+	}
+	block("moved", "Paragraph").element("paragraph", "later").value("props", `{"a":[1]}`)
+	first := block("first", "Paragraph").element("paragraph", "")
+	first.add(xmlText, "", "").text("see ").add(element, "", "link").add(xmlText, "", "").text("this")
+	block("no meta", "").element("paragraph", "never")
+	block("image", "Image").element("image", "x").value("props", `{"nodeType":"void"}`)
+	row := block("table", "Table").element("table", "").element("table-row", "")
+	row.element("table-data-cell", "a")
+	row.element("table-data-cell", "").value("props", "no JSON")
+	doc := loadTree(t, &tr)
+
+	if got, err := shape.Text(doc, shape.Source{}, "|"); err != nil || got != "see this|later|a|" {
+		t.Errorf("Text = %q, %v", got, err)
+	}
+	const want = `{` +
+		`"first":{"id":"first","type":"Paragraph","value":[{"id":"","type":"paragraph","children":[{"text":"see "},{"id":"","type":"link","children":[{"text":"this"}]}]}],"meta":{"order":1,"depth":0,"align":"left"}},` +
+		`"image":{"id":"image","type":"Image","value":[{"id":"","type":"image","props":{"nodeType":"void"},"children":[{"text":"x"}]}],"meta":{"order":4,"depth":0,"align":"left"}},` +
+		`"moved":{"id":"moved","type":"Paragraph","value":[{"id":"","type":"paragraph","props":{"a":[1]},"children":[{"text":"later"}]}],"meta":{"order":5,"depth":0,"align":"left"}},` +
+		`"table":{"id":"table","type":"Table","value":[{"id":"","type":"table","children":[{"id":"","type":"table-row","children":[{"id":"","type":"table-data-cell","children":[{"text":"a"}]},{"id":"","type":"table-data-cell","children":[{"text":""}]}]}]}],"meta":{"order":6,"depth":0,"align":"left"}}}`
+	if got, err := shape.JSON(doc, shape.Source{Shape: shape.Yoopta}); err != nil || string(got) != want {
+		t.Errorf("JSON = %s, %v, want %s", got, err, want)
+	}
+}
+
+func TestDetect(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		write func(tr *tree)
+		root  string
+		want  shape.Shape
+	}{
+		{"empty", func(*tree) {}, "", shape.Plain},
+		{"names with underscores", func(tr *tree) { tr.root("x").element("bullet_list", "") }, "x", shape.ProseMirror},
+		{"names in camel case", func(tr *tree) {
+			tr.root("x").element("wrapper", "").element("taskList", "")
+		}, "x", shape.TipTap},
+		{"names of one word", func(tr *tree) { tr.root("x").element("paragraph", "a") }, "x", shape.ProseMirror},
+		{"TipTap's root", func(tr *tree) { tr.root("default").element("paragraph", "a") }, "default", shape.TipTap},
+		{"camel case in y-prosemirror's root", func(tr *tree) { tr.root("prosemirror").element("bulletList", "") }, "prosemirror", shape.ProseMirror},
+		{"blocknote", func(tr *tree) { tr.root("x").element("blockGroup", "") }, "x", shape.BlockNote},
+		{"slate", func(tr *tree) { tr.root("x").add(xmlText, "", "").value("type", "paragraph") }, "x", shape.Slate},
+		{"lexical", func(tr *tree) { tr.root("x").add(xmlText, "", "").value("__type", "paragraph") }, "x", shape.Lexical},
+		{"a decorator of Lexical", func(tr *tree) { tr.root("x").add(element, "", "UNDEFINED").value("__type", "image") }, "x", shape.Lexical},
+		{"lines in Quill's root", func(tr *tree) { tr.root("quill").text("a\n") }, "quill", shape.Quill},
+		{"formats in Quill's root", func(tr *tree) { tr.root("text").format("bold", "true").text("a") }, "text", shape.Quill},
+		{"an image", func(tr *tree) { tr.root("x").text("a").embed(`{"image":"a.png"}`) }, "x", shape.Quill},
+		{"a heading of Quill", func(tr *tree) { tr.root("x").text("a").format("header", "1").text("\n") }, "x", shape.Quill},
+		{"formats", func(tr *tree) { tr.root("x").format("bold", "true").text("a") }, "x", shape.Plain},
+		{"a plain text", func(tr *tree) { tr.root("text").text("a") }, "text", shape.Plain},
+		{"yoopta", func(tr *tree) {
+			tr.root("blockOrder").value("", "b")
+			tr.root("blockContents").add(fragment, "b", "")
+		}, "blockOrder", shape.Yoopta},
+		{"a map beside", func(tr *tree) {
+			tr.root("a").value("k", "v")
+			tr.root("b").element("paragraph", "a")
+		}, "b", shape.ProseMirror},
+		{"two editors", func(tr *tree) {
+			tr.root("a").element("paragraph", "a")
+			tr.root("default").element("paragraph", "b")
+		}, "default", shape.TipTap},
+		{"two maps", func(tr *tree) {
+			tr.root("a").value("k", "v")
+			tr.root("b").value("k", "v")
+		}, "", shape.Plain},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var tr tree
+			c.write(&tr)
+			if root, got := shape.Detect(loadTree(t, &tr)); root != c.root || got != c.want {
+				t.Errorf("Detect = %q, %s, want %q, %s", root, got, c.root, c.want)
+			}
+		})
+	}
+}
+
+// TestBlocks reads what is left to conventions: empty blocks, and nodes that no schema
+// is known for.
+func TestBlocks(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		shape shape.Shape
+		write func(root *node)
+		want  string
+	}{
+		{"empty blocks", shape.ProseMirror, func(root *node) {
+			root.element("paragraph", "")
+			root.element("heading", "a")
+			root.element("horizontal_rule", "")
+			root.element("paragraph", "")
+		}, "|a|"},
+		{"blocks of TipTap", shape.TipTap, func(root *node) {
+			root.element("paragraph", "a")
+			root.element("horizontalRule", "")
+			root.element("bulletList", "").element("listItem", "").element("paragraph", "b")
+		}, "a||||b"},
+		{"unknown blocks", shape.ProseMirror, func(root *node) {
+			root.element("verse", "a")
+			root.element("verse", "")
+			root.element("chart", "").value("src", "x")
+			root.element("box", "").element("paragraph", "b")
+			root.element("box", "").value("kind", "x")
+		}, "a||b"},
+		{"in the line", shape.TipTap, func(root *node) {
+			p := root.element("paragraph", "")
+			p.element("chip", "x")
+			p.element("mention", "").value("label", "Ada")
+			p.element("image", "")
+		}, "x@Ada"},
+		{"mentions", shape.BlockNote, func(root *node) {
+			p := root.element("blockGroup", "").element("blockContainer", "").element("paragraph", "by ")
+			p.element("mention", "").value("user", "Ada").value("mentionSuggestionChar", "#")
+			p.element("mention", "").value("id", "7")
+			p.element("mention", "")
+		}, "by #Ada@7"},
+		{"links that fill a block", shape.Slate, func(root *node) {
+			p := root.add(xmlText, "", "").value("type", "paragraph")
+			p.add(xmlText, "", "").value("type", "ref").text("a")
+			p.add(xmlText, "", "").value("type", "ref").text("b")
+			p = root.add(xmlText, "", "").value("type", "paragraph")
+			p.text("see ").add(xmlText, "", "").value("type", "ref").text("c")
+		}, "ab|see c"},
+		{"elements of Lexical", shape.Lexical, func(root *node) {
+			list := root.add(xmlText, "", "").value("__type", "list")
+			for _, s := range []string{"a", "b"} {
+				item := list.add(xmlText, "", "").value("__type", "listitem")
+				item.add(mapType, "", "").value("__type", "text")
+				item.text(s)
+			}
+			root.add(xmlText, "", "").value("__type", "paragraph")
+			p := root.add(xmlText, "", "").value("__type", "paragraph")
+			p.add(mapType, "", "").value("__type", "text")
+			p.text("c").add(mapType, "", "").value("__type", "linebreak")
+			p.add(xmlText, "", "").value("__type", "chip").text("d")
+			root.add(xmlText, "", "").value("__type", "paragraph")
+		}, "a|b||c\nd|"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var tr tree
+			c.write(tr.root("root"))
+			got, err := shape.Text(loadTree(t, &tr), shape.Source{Root: "root", Shape: c.shape}, "|")
+			if err != nil || got != c.want {
 				t.Errorf("Text = %q, %v, want %q", got, err, c.want)
 			}
 		})
@@ -285,7 +446,7 @@ func TestRecording(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := shape.Text(doc)
+	got, err := shape.Text(doc, shape.Source{}, "\n")
 	if err != nil || got != want.Text {
 		t.Errorf("Text = %q, %v, want %q", got, err, want.Text)
 	}
@@ -315,7 +476,7 @@ func TestTooDeep(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := shape.Text(doc); !errors.Is(err, c.want) {
+			if _, err := shape.Text(doc, shape.Source{}, "\n"); !errors.Is(err, c.want) {
 				t.Errorf("Text(%d types of kind %d in each other) = %v, want %v", c.depth, kind, err, c.want)
 			}
 		}

@@ -79,6 +79,9 @@ func (s *site) page(ctx context.Context, doc core.DocumentID) (*paper, []byte, e
 func (w *world) typeText(r *rand.Rand) error {
 	return w.at(r, func(ctx context.Context, s *site) error {
 		doc := pickDoc(r)
+		if w.conf.Edits && r.IntN(2) == 0 {
+			return s.editText(ctx, r, doc)
+		}
 		p, epoch, err := s.page(ctx, doc)
 		if err != nil {
 			return err
@@ -100,6 +103,34 @@ func (w *world) typeText(r *rand.Rand) error {
 		w.wrote(doc, typed)
 		return nil
 	})
+}
+
+// editText types or erases as a host does that edits in Go.
+func (s *site) editText(ctx context.Context, r *rand.Rand, doc core.DocumentID) error {
+	var typed span
+	text := pickText(r)
+	_, err := s.Edit(ctx, s.w.space, doc, replica.WriteOptions{Source: events.SourceDaemon}, func(tx *yjs.Transaction) error {
+		t, err := tx.Doc().As(root, yjs.KindText)
+		if err != nil {
+			return err
+		}
+		at := r.Uint64N(t.Len() + 1)
+		if left := t.Len() - at; left > 0 && r.IntN(4) == 0 {
+			s.w.tell("%s erases by an edit at %d of %s", s, at, doc)
+			return t.Delete(tx, at, min(left, 1+r.Uint64N(3)))
+		}
+		client := tx.Doc().ClientID()
+		clock := tx.Doc().End(client)
+		typed = span{client, clock, clock + uint64(len(text))}
+		s.w.tell("%s types %q by an edit at %d of %s as %d/%d", s, text, at, doc, client, clock)
+		return t.InsertText(tx, at, text, nil)
+	})
+	if err != nil || typed.end == 0 {
+		return err
+	}
+	s.w.notes = append(s.w.notes, note{site: s, doc: doc, at: typed, text: text})
+	s.w.wrote(doc, typed)
+	return nil
 }
 
 // newClient returns a clientID that was not used here, nor in a document as far as it

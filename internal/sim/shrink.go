@@ -50,5 +50,8 @@ func (c Config) Command() string {
 	if len(skip) > 0 {
 		out += "SOMA_SIM_SKIP=" + strings.Join(skip, ",") + " "
 	}
+	if !c.Edits {
+		out += "SOMA_SIM_EDITS=0 "
+	}
 	return out + "go test -run TestSeeds -v ./internal/sim"
 }

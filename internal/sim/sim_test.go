@@ -45,9 +45,10 @@ func skipped(t testing.TB) map[int]bool {
 
 // TestSeeds plays SOMA_SIM_SEEDS seeds from SOMA_SIM_START on, as many at a time as
 // there are processors, or SOMA_SIM_SEED alone: then with a trace, and SOMA_SIM_STEPS
-// of its steps without those of SOMA_SIM_SKIP. SOMA_SIM_SHRINK=0 does without the search for the shortest run that fails.
+// of its steps without those of SOMA_SIM_SKIP. SOMA_SIM_EDITS=0 does without edits in Go, as the
+// seeds of docs/simulation.md. SOMA_SIM_SHRINK=0 does without the search for the shortest run that fails.
 func TestSeeds(t *testing.T) {
-	conf := sim.Config{Verify: verify}
+	conf := sim.Config{Verify: verify, Edits: number(t, "SOMA_SIM_EDITS", 1) != 0}
 	if os.Getenv("SOMA_SIM_SEED") != "" {
 		conf.Seed, conf.Steps = number(t, "SOMA_SIM_SEED", 0), int(number(t, "SOMA_SIM_STEPS", 0))
 		conf.Dir, conf.Trace, conf.Skip = t.TempDir(), t.Output(), skipped(t)
@@ -60,7 +61,9 @@ func TestSeeds(t *testing.T) {
 	for seed := start; seed < start+number(t, "SOMA_SIM_SEEDS", 12); seed++ {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			t.Parallel()
-			play(t, sim.Config{Seed: seed, Verify: verify})
+			c := conf
+			c.Seed = seed
+			play(t, c)
 		})
 	}
 }
@@ -96,7 +99,7 @@ func play(t *testing.T, conf sim.Config) {
 func TestSameSeedSameRun(t *testing.T) {
 	var traces [2]strings.Builder
 	for i := range traces {
-		if err := sim.Run(t.Context(), sim.Config{Seed: 1, Dir: t.TempDir(), Trace: &traces[i]}); err != nil {
+		if err := sim.Run(t.Context(), sim.Config{Seed: 1, Edits: true, Dir: t.TempDir(), Trace: &traces[i]}); err != nil {
 			t.Fatal(err)
 		}
 	}

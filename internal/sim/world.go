@@ -140,6 +140,7 @@ type Config struct {
 	Steps int          // so many of the seed's steps, 0 for all
 	Skip  map[int]bool // steps, from 1, that are left out
 	Dir   string       // for the directories of replicas: empty, and left full
+	Edits bool         // half of what is typed are edits in Go
 
 	// Verify checks a replica at the end, nil for no check.
 	Verify func(context.Context, *replica.Replica) error

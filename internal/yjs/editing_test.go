@@ -279,13 +279,13 @@ func imported(v any) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		return filled(t, v.Attributes, v.Children)
+		return withContent(t, v.Attributes, v.Children)
 	case yjstest.XMLHook:
 		t, err := yjs.NewXMLHook(v.Name)
 		if err != nil {
 			return nil, err
 		}
-		return filled(t, v.Entries, nil)
+		return withContent(t, v.Entries, nil)
 	}
 	return v, nil
 }
@@ -341,7 +341,7 @@ func newText(v yjstest.Text) (*yjs.Type, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t, err = filled(t, v.Attributes, nil); err != nil || len(v.Delta) == 0 {
+	if t, err = withContent(t, v.Attributes, nil); err != nil || len(v.Delta) == 0 {
 		return t, err
 	}
 	var steps []yjstest.DeltaOp
@@ -355,8 +355,8 @@ func newText(v yjstest.Text) (*yjs.Type, error) {
 	return t, t.ApplyDelta(nil, delta)
 }
 
-// filled sets what a free-standing type holds.
-func filled(t *yjs.Type, entries []yjstest.Pair, children []any) (*yjs.Type, error) {
+// withContent sets what a free-standing type holds.
+func withContent(t *yjs.Type, entries []yjstest.Pair, children []any) (*yjs.Type, error) {
 	for _, p := range entries {
 		v, err := imported(p.Value)
 		if err != nil {

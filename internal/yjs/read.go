@@ -3,6 +3,8 @@ package yjs
 import (
 	"errors"
 	"fmt"
+	"iter"
+	"slices"
 )
 
 // MaxDepth bounds the nesting of shared types that reading follows. Merging has
@@ -217,33 +219,44 @@ func (t *Type) Text() string {
 }
 
 // Delta returns a text with its formats and embeds (https://quilljs.com/docs/delta).
-func (t *Type) Delta() []Insert {
-	var delta []Insert
-	var now formats
-	var text []byte
-	flush := func() {
-		if len(text) > 0 {
-			delta = append(delta, Insert{string(text), now.object()})
+func (t *Type) Delta() []Insert { return slices.Collect(t.Pieces()) }
+
+// Pieces iterates over Delta. Each piece lists all formats in force, so a whole Delta
+// can be far larger than the text; the pieces one by one are not.
+func (t *Type) Pieces() iter.Seq[Insert] {
+	return func(yield func(Insert) bool) {
+		var now formats
+		var text []byte
+		flush := func() bool {
+			if len(text) == 0 {
+				return true
+			}
+			piece := Insert{string(text), now.object()}
 			text = text[:0]
+			return yield(piece)
 		}
+		for it := t.start; it != nil; it = it.right {
+			if it.deleted() {
+				continue
+			}
+			more := true
+			switch c := it.content.(type) {
+			case *stringContent:
+				text = append(text, c.text...)
+			case *formatContent:
+				more = flush()
+				now.apply(c)
+			case *embedContent:
+				more = flush() && yield(Insert{c.value, now.object()})
+			case *typeContent:
+				more = flush() && yield(Insert{c.typ, now.object()})
+			}
+			if !more {
+				return
+			}
+		}
+		flush()
 	}
-	t.visible(func(it *item) {
-		switch c := it.content.(type) {
-		case *stringContent:
-			text = append(text, c.text...)
-		case *formatContent:
-			flush()
-			now.apply(c)
-		case *embedContent:
-			flush()
-			delta = append(delta, Insert{c.value, now.object()})
-		case *typeContent:
-			flush()
-			delta = append(delta, Insert{c.typ, now.object()})
-		}
-	})
-	flush()
-	return delta
 }
 
 // ToJSON returns what toJSON of the type returns in yjs: plain values, and Subdoc

@@ -3,6 +3,7 @@ package yjs_test
 import (
 	"encoding/hex"
 	"errors"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -41,6 +42,17 @@ func TestDelta(t *testing.T) {
 	const want = `[{"insert":"a","attributes":{"bold":true}},{"insert":"b"},{"insert":"😀","attributes":{"bold":{"w":1}}},{"insert":"c","attributes":{"1":"x","c":"red"}},{"insert":{"img":1}},{"insert":"d","attributes":{"1":"x","bold":true,"c":"red"}},{"insert":"ef","attributes":{"1":"x","c":"red"}}]`
 	if got := string(yjs.AppendJSON(nil, b)); got != want {
 		t.Errorf("Delta() = %s, want %s", got, want)
+	}
+	for n := range 3 { // Pieces can be left early
+		var got []yjs.Insert
+		for piece := range text.Pieces() {
+			if got = append(got, piece); len(got) > n {
+				break
+			}
+		}
+		if want := text.Delta()[:n+1]; !reflect.DeepEqual(got, want) {
+			t.Errorf("the first pieces = %v, want %v", got, want)
+		}
 	}
 	if text.Len() != 9 {
 		t.Errorf("Len() = %d, want 9", text.Len())

@@ -28,7 +28,8 @@ import (
 
 // sessions are the recorded sessions of real yjs.
 var sessions = sync.OnceValues(func() ([]*yjstest.Session, error) {
-	return yjstest.Fixtures("internal/yjs/yjstest/testdata/*.jsonl.gz")
+	all, err := yjstest.Fixtures("internal/yjs/yjstest/testdata/*.jsonl.gz")
+	return yjstest.Readable(all), err
 })
 
 // fixtures returns every nth session.

@@ -2,6 +2,7 @@ package yjs_test
 
 import (
 	"encoding/binary"
+	"encoding/json"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -170,5 +171,100 @@ func BenchmarkB4(b *testing.B) {
 			runtime.KeepAlive(d)
 		}
 		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/1e6, "MB-live")
+	})
+}
+
+// change is one edit of a history: units deleted and text inserted at an index.
+type change struct {
+	index, deleted uint64
+	inserted       string
+}
+
+// UnmarshalJSON reads what bench.mjs and bench-edit.mjs leave: [index, deleted, inserted?].
+func (c *change) UnmarshalJSON(data []byte) error {
+	*c = change{}
+	return json.Unmarshal(data, &[]any{&c.index, &c.deleted, &c.inserted})
+}
+
+// changes reads a history from SOMA_BENCH_DIR, or else makes one of n edits.
+func changes(b *testing.B, file string, n int, deletions bool) []change {
+	b.Helper()
+	var list []change
+	dir := os.Getenv("SOMA_BENCH_DIR")
+	if dir != "" {
+		data, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := json.Unmarshal(data, &list); err != nil {
+			b.Fatal(err)
+		}
+		return list
+	}
+	rng := rand.New(rand.NewPCG(4, 6))
+	at, length := uint64(0), uint64(0)
+	for len(list) < n {
+		if !deletions || rng.IntN(250) == 0 {
+			at = rng.Uint64N(length + 1)
+		}
+		if deletions && at > 0 && rng.IntN(100) < 29 {
+			at--
+			length--
+			list = append(list, change{at, 1, ""})
+			continue
+		}
+		list = append(list, change{at, 0, string(rune('a' + rng.IntN(26)))})
+		at++
+		length++
+	}
+	return list
+}
+
+// perform makes every edit a transaction, whose update is emitted.
+func perform(b *testing.B, list []change) (d *yjs.Doc, emitted int) {
+	d = yjs.NewDoc(yjs.Options{Live: true, ClientID: 1})
+	d.OnUpdate(func(e yjs.Emission) { emitted += len(e.Update) })
+	text, err := d.Declare("text", yjs.KindText)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, c := range list {
+		if c.deleted > 0 {
+			err = d.Transact(func(tx *yjs.Transaction) error { return text.Delete(tx, c.index, c.deleted) })
+		}
+		if err == nil && c.inserted != "" {
+			err = d.Transact(func(tx *yjs.Transaction) error { return text.InsertText(tx, c.index, c.inserted, nil) })
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	return d, emitted
+}
+
+// BenchmarkEdit does what bench-edit.mjs does with yjs, ywasm and Loro.
+func BenchmarkEdit(b *testing.B) {
+	history := changes(b, "b4-edits.json", 259_778, true)
+	for name, list := range map[string][]change{
+		"b4":     history,
+		"random": changes(b, "random-edits.json", 6_000, false),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			emitted := 0
+			for b.Loop() {
+				_, emitted = perform(b, list)
+			}
+			b.ReportMetric(float64(emitted), "emitted-bytes")
+		})
+	}
+	b.Run("encode", func(b *testing.B) {
+		d, _ := perform(b, history)
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := d.Encode(nil); err != nil {
+				b.Fatal(err)
+			}
+		}
 	})
 }

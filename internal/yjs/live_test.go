@@ -19,17 +19,19 @@ const (
 // maxShrunk is the number of failing sessions that are made smaller.
 const maxShrunk = 10
 
+// generators is how many node processes play sessions at the same time.
+const generators = 2
+
 // TestLive plays fresh sessions in real yjs, compares this engine with them, and
 // has real yjs read what this engine wrote. SOMA_YJS_LIVE is the number of
 // sessions; SOMA_YJS_SEED and SOMA_YJS_FAMILY repeat some of them.
 func TestLive(t *testing.T) {
 	count := liveSessions(t)
-	opts := yjstest.LiveOptions{Count: count, Seed: rand.Uint32(), Family: os.Getenv("SOMA_YJS_FAMILY")}
-	if seed, ok := number(t, "SOMA_YJS_SEED"); ok {
-		opts.Seed = uint32(seed)
+	seed := rand.Uint32()
+	if given, ok := number(t, "SOMA_YJS_SEED"); ok {
+		seed = uint32(given)
 	}
-	t.Logf("%d sessions from seed %d", opts.Count, opts.Seed)
-
+	t.Logf("%d sessions from seed %d", count, seed)
 	verifier, err := yjstest.NewVerifier(nodeDir)
 	if err != nil {
 		t.Fatal(err)
@@ -39,40 +41,77 @@ func TestLive(t *testing.T) {
 			t.Error(err)
 		}
 	}()
+	judged := judging{t: t, verifier: verifier, compared: map[string]int{}, lacking: map[string]int{}}
 	sessions := make(chan *yjstest.Session)
-	var judges sync.WaitGroup
-	var shrunk atomic.Int32
+	var players, judges sync.WaitGroup
 	for range 2 {
 		judges.Go(func() {
 			for s := range sessions {
-				failures := yjstest.Failures(engine{}, s)
-				for check, err := range failures {
-					t.Errorf("%s: %v", check, err)
-				}
-				if len(failures) > 0 && shrunk.Add(1) <= maxShrunk {
-					t.Errorf("session %s/%d, smaller: %s", s.Family, s.Seed, verifier.Shrink(engine{}, s))
-				}
-				if err := verifier.Verify(engine{}, s); err != nil {
-					t.Errorf("read by yjs: %v", err)
-				}
+				judged.judge(s)
 			}
 		})
 	}
-	summary, err := yjstest.Live(t.Context(), nodeDir, opts, func(s *yjstest.Session) bool {
-		sessions <- s
-		return true
-	})
+	var played atomic.Int64
+	for i := range generators {
+		opts := yjstest.LiveOptions{
+			Count:  (count + i) / generators,
+			Seed:   seed + uint32(i*count/generators),
+			Family: os.Getenv("SOMA_YJS_FAMILY"),
+		}
+		players.Go(func() {
+			summary, err := yjstest.Live(t.Context(), nodeDir, opts, func(s *yjstest.Session) bool {
+				sessions <- s
+				return true
+			})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			played.Add(int64(summary.Played))
+			t.Logf("%d sessions played; dropped %v; yjs disagrees with itself: %v; families %v", summary.Played, summary.Dropped, summary.Disagreed, summary.Families)
+		})
+	}
+	players.Wait()
 	close(sessions)
 	judges.Wait()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Logf("%d sessions compared; families %v", summary.Played, summary.Families)
-	for reason, n := range summary.Dropped {
-		t.Logf("%d dropped, yjs disagrees with itself: %s", n, reason)
-	}
-	if summary.Played == 0 {
+	t.Logf("%d sessions; compared %v; not offered by this engine %v", played.Load(), judged.compared, judged.lacking)
+	if played.Load() == 0 {
 		t.Error("no session was compared")
+	}
+}
+
+// judging counts what was compared, by check.
+type judging struct {
+	t        *testing.T
+	verifier *yjstest.Verifier
+	shrunk   atomic.Int32
+
+	mu                sync.Mutex
+	compared, lacking map[string]int
+}
+
+func (j *judging) judge(s *yjstest.Session) {
+	verdict := yjstest.Judge(engine{}, s)
+	for check, err := range verdict.Failures {
+		j.t.Errorf("%s: %v", check, err)
+	}
+	if len(verdict.Failures) > 0 && j.shrunk.Add(1) <= maxShrunk {
+		smaller := j.verifier.Shrink(engine{}, s)
+		if verdict.Failures["script"] != nil && smaller == "" {
+			smaller = j.verifier.ShrinkScript(engine{}, s)
+		}
+		j.t.Errorf("session %s/%d, smaller: %s", s.Family, s.Seed, smaller)
+	}
+	if err := j.verifier.Verify(engine{}, s); err != nil {
+		j.t.Errorf("read by yjs: %v", err)
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, check := range verdict.Compared {
+		j.compared[check]++
+	}
+	for _, check := range verdict.NotOffered {
+		j.lacking[check]++
 	}
 }
 

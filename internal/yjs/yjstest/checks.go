@@ -6,15 +6,17 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
+	"strings"
 )
 
-// errNotOffered says that an engine lacks the optional part a check needs.
-var errNotOffered = errors.New("not offered by this engine")
+// errNotRecorded says that a session has nothing that a check compares.
+var errNotRecorded = errors.New("not recorded in this session")
 
 // A check compares one aspect of an engine with what yjs did in a session.
 type check struct {
-	name string
-	run  func(Engine, *Session) error
+	name    string
+	run     func(Engine, *Session) error
+	reading bool // it compares what readers make of the updates
 }
 
 // Runs by name: the orders in which sessions give updates to a document.
@@ -24,20 +26,21 @@ func checks() []check {
 	var out []check
 	for _, name := range runNames {
 		out = append(out,
-			check{name, func(e Engine, s *Session) error { return checkRuns(e, s, name, false) }},
-			check{name + " declared", func(e Engine, s *Session) error { return checkRuns(e, s, name, true) }},
-			check{name + " content", func(e Engine, s *Session) error { return checkContent(e, s, name) }})
+			check{name, func(e Engine, s *Session) error { return checkRuns(e, s, name, false) }, true},
+			check{name + " declared", func(e Engine, s *Session) error { return checkRuns(e, s, name, true) }, true},
+			check{name + " content", func(e Engine, s *Session) error { return checkContent(e, s, name) }, true})
 	}
 	return append(out,
-		check{"json", checkJSON},
-		check{"validate", checkValidate},
-		check{"merge", checkMerges},
-		check{"vector", checkVectors},
-		check{"diff", checkDiffs},
-		check{"encode", checkEncodes},
-		check{"compact", checkCompact},
-		check{"v2", checkV2},
-		check{"script", checkScript},
+		check{"json", checkJSON, true},
+		check{"validate", checkValidate, true},
+		check{"merge", checkMerges, true},
+		check{"vector", checkVectors, true},
+		check{"diff", checkDiffs, true},
+		check{"encode", checkEncodes, true},
+		check{"compact", checkCompact, true},
+		check{"v2", checkV2, true},
+		check{"script", checkScript, false},
+		check{"events", checkEvents, false},
 	)
 }
 
@@ -48,6 +51,9 @@ func (c check) guarded(e Engine, s *Session) (err error) {
 			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 		}
 	}()
+	if c.reading && !s.HasReadings() {
+		return errNotRecorded
+	}
 	return c.run(e, s)
 }
 
@@ -130,20 +136,16 @@ func compareState(d Doc, want State) error {
 }
 
 func checkRuns(e Engine, s *Session, name string, declared bool) error {
-	found := false
+	err := errNotRecorded
 	for _, run := range s.Runs {
 		if run.Name != name || run.Declared != declared {
 			continue
 		}
-		found = true
-		if _, err := play(e, s, run); err != nil {
+		if _, err = play(e, s, run); err != nil {
 			return err
 		}
 	}
-	if !found {
-		return errNotOffered
-	}
-	return nil
+	return err
 }
 
 func contentOf(d Doc) (string, error) {
@@ -197,7 +199,7 @@ func checkContent(e Engine, s *Session, name string) error {
 
 func checkJSON(e Engine, s *Session) error {
 	if _, ok := e.NewDoc().(JSONDoc); !ok {
-		return errNotOffered
+		return ErrNotOffered
 	}
 	want, err := CanonicalJSON(s.JSON)
 	if err != nil {
@@ -383,7 +385,7 @@ func checkCompact(e Engine, s *Session) error {
 func checkV2(e Engine, s *Session) error {
 	v2, ok := e.(V2Engine)
 	if !ok {
-		return errNotOffered
+		return ErrNotOffered
 	}
 	got, err := v2.ToV2(s.V2.V1)
 	if err != nil {
@@ -414,34 +416,146 @@ func checkV2(e Engine, s *Session) error {
 	return same("state in v2", got, s.V2.State)
 }
 
-// checkScript repeats what the clients did and compares every update they emit.
+// checkScript repeats what the clients did, and compares every update that they emit
+// and what they hold in the end.
 func checkScript(e Engine, s *Session) error {
+	clients, err := perform(e, s, func(Client) error { return nil }, compareEmitted)
+	if err != nil {
+		return err
+	}
+	for c, end := range s.Ends {
+		if clients[c] == nil {
+			continue // it neither did nor received anything
+		}
+		if err := compareEnd(clients[c], s, end); err != nil {
+			return fmt.Errorf("client %d in the end: %w", c, err)
+		}
+	}
+	return nil
+}
+
+// checkEvents repeats what the clients did, and compares what observers see.
+func checkEvents(e Engine, s *Session) error {
+	if !s.Watched {
+		return errNotRecorded
+	}
+	_, err := perform(e, s, func(c Client) error {
+		watched, ok := c.(WatchedClient)
+		if !ok {
+			return ErrNotOffered
+		}
+		watched.Watch()
+		return nil
+	}, compareObserved)
+	return err
+}
+
+// perform plays a script with clients of an engine, which prepare sees first, and calls
+// compare after every step with what the client emitted.
+func perform(e Engine, s *Session, prepare func(Client) error, compare func(c Client, step Step, out [][]byte) error) (map[int]Client, error) {
 	editing, ok := e.(EditingEngine)
 	if !ok {
-		return errNotOffered
+		return nil, ErrNotOffered
 	}
-	undo := slices.ContainsFunc(s.Script, func(st Step) bool { return st.Undo || st.Redo || st.StopCapturing })
 	clients := make(map[int]Client)
 	for i, step := range s.Script {
 		c := clients[step.Client]
 		if c == nil {
-			c = editing.NewClient(s.Clients[step.Client], s.Roots, undo)
+			var err error
+			if c, err = editing.NewClient(s.Clients[step.Client], s.Roots, s.Undo); err != nil {
+				return nil, fmt.Errorf("new client: %w", err)
+			}
 			clients[step.Client] = c
+			if !s.Late {
+				declare(c, s)
+			}
+			if err := prepare(c); err != nil {
+				return nil, err
+			}
 		}
 		out, err := act(c, step)
 		if err != nil {
-			return fmt.Errorf("step %d: %w", i, err)
+			return nil, fmt.Errorf("step %d: %w", i, err)
 		}
-		if len(out) != len(step.Out) {
-			return fmt.Errorf("step %d (%s): %d updates, want %d", i, step.what(), len(out), len(step.Out))
-		}
-		for j := range out {
-			if err := same(fmt.Sprintf("step %d (%s): update %d", i, step.what(), j), out[j], step.Out[j]); err != nil {
-				return err
-			}
+		if err := compare(c, step, out); err != nil {
+			return nil, fmt.Errorf("step %d (%s): %w", i, step.what(), err)
 		}
 	}
+	return clients, nil
+}
+
+func compareEmitted(c Client, step Step, out [][]byte) error {
+	if err := sameList("emitted", out, step.Out); err != nil {
+		return err
+	}
+	return sameList("announced", c.Announced(), step.Announced)
+}
+
+func sameList(what string, got, want [][]byte) error {
+	for i := range min(len(got), len(want)) {
+		if err := same(fmt.Sprintf("%s update %d", what, i), got[i], want[i]); err != nil {
+			return err
+		}
+	}
+	if len(got) != len(want) {
+		return fmt.Errorf("%d updates %s, want %d", len(got), what, len(want))
+	}
 	return nil
+}
+
+func compareObserved(c Client, step Step, _ [][]byte) error {
+	calls, err := c.(WatchedClient).Observed()
+	if err != nil {
+		return err
+	}
+	got, err := Canonical(observations(calls))
+	if err != nil {
+		return err
+	}
+	want, err := Canonical(observations(step.Observed))
+	if err != nil {
+		return err
+	}
+	return sameText("what observers saw", got, want)
+}
+
+func observations(calls []Observation) []any {
+	list := make([]any, len(calls))
+	for i, call := range calls {
+		list[i] = []any{call.Root, call.Events}
+	}
+	return list
+}
+
+func compareEnd(c Client, s *Session, end End) error {
+	if err := compareState(c, end.State); err != nil {
+		return err
+	}
+	if s.Late {
+		declare(c, s)
+	}
+	want, err := CanonicalRoots(end.Content)
+	if err != nil {
+		return err
+	}
+	got, err := contentOf(c)
+	if err != nil {
+		return err
+	}
+	if err := sameText("content", got, want); err != nil {
+		return err
+	}
+	if want, err = CanonicalJSON(end.JSON); err != nil {
+		return err
+	}
+	roots, err := c.JSON()
+	if err != nil {
+		return fmt.Errorf("toJSON: %w", err)
+	}
+	if got, err = CanonicalJSON(roots); err != nil {
+		return err
+	}
+	return sameText("toJSON", got, want)
 }
 
 func act(c Client, step Step) ([][]byte, error) {
@@ -457,6 +571,8 @@ func act(c Client, step Step) ([][]byte, error) {
 		err = c.Redo()
 	case step.StopCapturing:
 		c.StopCapturing()
+	case step.Declare != nil:
+		c.Declare(step.Declare.Name, step.Declare.Kind)
 	case step.Sync != nil:
 		update, err := c.Encode(step.Sync)
 		return [][]byte{update}, err
@@ -470,7 +586,11 @@ func act(c Client, step Step) ([][]byte, error) {
 func (s Step) what() string {
 	switch {
 	case s.Do != nil:
-		return fmt.Sprintf("client %d does %+v", s.Client, s.Do)
+		ops := make([]string, len(s.Do))
+		for i, op := range s.Do {
+			ops[i] = op.String()
+		}
+		return fmt.Sprintf("client %d does %s", s.Client, strings.Join(ops, " "))
 	case s.Apply != nil:
 		return fmt.Sprintf("client %d receives", s.Client)
 	case s.Undo:
@@ -479,6 +599,8 @@ func (s Step) what() string {
 		return fmt.Sprintf("client %d redoes", s.Client)
 	case s.Sync != nil:
 		return fmt.Sprintf("client %d answers", s.Client)
+	case s.Declare != nil:
+		return fmt.Sprintf("client %d declares %q", s.Client, s.Declare.Name)
 	}
 	return fmt.Sprintf("client %d ends an undo step", s.Client)
 }

@@ -1,5 +1,11 @@
 package yjstest
 
+import "errors"
+
+// ErrNotOffered says that an engine lacks an optional part. Sessions that need it are
+// counted as not compared.
+var ErrNotOffered = errors.New("not offered by this engine")
+
 // Kind is the type of a root, as a session declares it.
 type Kind string
 
@@ -83,17 +89,17 @@ type V2Doc interface {
 type EditingEngine interface {
 	Engine
 
-	// NewClient returns a document that edits under a client ID, with the given
-	// roots declared. With undo, it has an undo manager over all of them, whose
-	// steps end only at StopCapturing.
-	NewClient(id uint64, roots []Root, undo bool) Client
+	// NewClient returns a document that edits under a client ID. With undo, it has an
+	// undo manager over all of the roots, whose steps end only at StopCapturing; an
+	// engine without one returns ErrNotOffered.
+	NewClient(id uint64, roots []Root, undo bool) (Client, error)
 }
 
 // Client is a document that is edited. It emits what yjs's 'update' event would
 // give for its own transactions, those of its undo manager and the formatting
 // clean-up that received updates cause; not the received updates themselves.
 type Client interface {
-	Doc
+	JSONDoc
 
 	// Do performs operations in one transaction.
 	Do(ops []Op) error
@@ -103,6 +109,21 @@ type Client interface {
 
 	// Emitted returns the updates since the last call, in order.
 	Emitted() [][]byte
+
+	// Announced returns the updates that yjs's 'update' event gives because of received
+	// ones, since the last call.
+	Announced() [][]byte
+}
+
+// WatchedClient is a Client whose roots can be observed.
+type WatchedClient interface {
+	Client
+
+	// Watch observes every declared root, with what is inside it.
+	Watch()
+
+	// Observed returns the calls of the observers since the last call of it, in order.
+	Observed() ([]Observation, error)
 }
 
 // Root names a root and its type.

@@ -89,11 +89,11 @@ func TestLiveVerifier(t *testing.T) {
 		}
 	}()
 	s := readFixtures(t)[0]
-	verdict, err := v.Judge(s.Roots, true, s.Updates...)
+	reading, err := v.Read(s.Roots, true, s.Updates...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := yjstest.CanonicalRoots(verdict.Content)
+	got, err := yjstest.CanonicalRoots(reading.Content)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,14 +101,14 @@ func TestLiveVerifier(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got != want || verdict.Pending {
-		t.Errorf("yjs reads %s (pending %v), want %s", got, verdict.Pending, want)
+	if got != want || reading.Pending {
+		t.Errorf("yjs reads %s (pending %v), want %s", got, reading.Pending, want)
 	}
 	merged, err := v.Merge(s.Merges[0].In...)
 	if err != nil || !bytes.Equal(merged, s.Merges[0].Out) {
 		t.Errorf("yjs merges to %x, %v, want %x", merged, err, s.Merges[0].Out)
 	}
-	if _, err := v.Judge(s.Roots, true, []byte{1, 1, 1}); err == nil {
+	if _, err := v.Read(s.Roots, true, []byte{1, 1, 1}); err == nil {
 		t.Error("yjs took a damaged update")
 	}
 	// The process outlives a refusal.

@@ -92,6 +92,7 @@ const (
 // what it refuses must not.
 func RunMutations(t *testing.T, e Engine, seed uint64, n int, sessions []*Session) {
 	t.Helper()
+	sessions = Readable(sessions)
 	var valid [][]byte
 	for _, s := range sessions {
 		valid = append(valid, s.Updates...)

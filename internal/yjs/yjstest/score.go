@@ -36,7 +36,7 @@ func Score(e Engine, sessions []*Session) []Tally {
 			timeout := time.NewTimer(patience)
 			select {
 			case err := <-done:
-				if errors.Is(err, errNotOffered) {
+				if errors.Is(err, ErrNotOffered) || errors.Is(err, errNotRecorded) {
 					break
 				}
 				tally.Total++

@@ -21,6 +21,13 @@ type Session struct {
 	Family  string
 	Clients []uint64
 	Roots   []Root // sorted by name
+	Undo    bool   // the clients have undo managers
+	Late    bool   // the clients start without any declared root
+	Watched bool   // it was recorded what observers of every root saw
+
+	// Disagrees says how yjs contradicts itself about what the updates lead to. Then,
+	// and in long sessions, only Script and Ends are there of what follows.
+	Disagrees string
 
 	Updates [][]byte // in causal order
 	Runs    []DocRun
@@ -32,6 +39,14 @@ type Session struct {
 	Content map[string]any // of the declared roots, in the types of this package
 	JSON    map[string]any // toJSON of them
 	Script  []Step
+	Ends    []End // of each client that yjs played
+}
+
+// End is what a client holds after the script.
+type End struct {
+	State   State // N does not count
+	Content map[string]any
+	JSON    map[string]any
 }
 
 // DocRun is a fresh document that was given updates in some order.
@@ -80,7 +95,20 @@ type Step struct {
 	Undo          bool
 	Redo          bool
 	StopCapturing bool
-	Out           [][]byte
+	Declare       *Root
+	Out           [][]byte // emitted updates
+	Announced     [][]byte // those that say what received updates brought
+
+	// Observed is what observeDeep of each root was called with, in the order of the
+	// calls, in sessions that are Watched.
+	Observed []Observation
+}
+
+// Observation is one call of an observer of a root. Its events are a list of objects, as
+// node/events.mjs describes them.
+type Observation struct {
+	Root   string
+	Events any
 }
 
 // Op is an operation on a shared type; see node/ops.mjs. Operations by name:
@@ -94,6 +122,8 @@ type Step struct {
 //	unattr   remove the attribute Key
 //	ins      Values at Index, in an array or XML
 //	push     Values at the end of an array or XML
+//	unshift  Values at the beginning
+//	after    Values right behind the first Index children of XML (insertAfter)
 //	del      Length values at Index
 //	set      Key to Value, in a map
 //	unset    Key
@@ -108,7 +138,12 @@ type Op struct {
 	Values     []any
 	Attributes []Pair
 	Delta      []DeltaOp
+
+	raw json.RawMessage // as it was recorded
 }
+
+// String returns the operation as it was recorded.
+func (op Op) String() string { return string(op.raw) }
 
 // PathStep is a step towards a shared type. Exactly one of its parts counts,
 // by Kind.
@@ -141,6 +176,12 @@ type rawSession struct {
 	Family  string
 	Clients []uint64
 	Roots   map[string]Kind
+	Undo    bool
+	Late    bool
+	Watched bool
+
+	Disagrees string
+
 	Blobs   []string
 	Updates []int
 	Runs    []struct {
@@ -157,17 +198,25 @@ type rawSession struct {
 	}
 	Diffs   []struct{ Update, SV, Out int }
 	Encodes []struct{ SV, Out int }
-	Compact struct{ In, State, SV int }
-	V2      struct{ From, To, Back, State int }
+	Compact *struct{ In, State, SV int }
+	V2      *struct{ From, To, Back, State int }
 	Content map[string]Tagged
 	JSON    map[string]Tagged
-	Script  []struct {
-		C                int
-		Do               []rawOp
-		Apply, Sync      *int
-		Undo, Redo, Stop int
-		Out              []int
+	Script  []rawStep
+	Ends    []struct {
+		State, SV, Pending int
+		Content, JSON      map[string]Tagged
 	}
+}
+
+type rawStep struct {
+	C                int
+	Do               []json.RawMessage
+	Apply, Sync      *int
+	Undo, Redo, Stop int
+	Declare          *string
+	Out, Re          []int
+	Ev               [][2]json.RawMessage
 }
 
 type rawOp struct {
@@ -206,7 +255,8 @@ func (r rawOp) op() (Op, error) {
 			return op, err
 		}
 		op.Value = v.Value
-		if r.Op == "ins" || r.Op == "push" {
+		switch r.Op {
+		case "ins", "push", "unshift", "after":
 			op.Value = nil
 			op.Values, _ = v.Value.([]any)
 		}
@@ -271,8 +321,16 @@ func ParseSession(line []byte) (*Session, error) {
 	if err := json.Unmarshal(line, &raw); err != nil {
 		return nil, fmt.Errorf("parse session: %w", err)
 	}
-	s := &Session{Seed: raw.Seed, Family: raw.Family, Clients: raw.Clients}
-	blobs := make([][]byte, len(raw.Blobs))
+	s := &Session{
+		Seed: raw.Seed, Family: raw.Family, Clients: raw.Clients,
+		Undo: raw.Undo, Late: raw.Late, Watched: raw.Watched, Disagrees: raw.Disagrees,
+		Content: untagged(raw.Content), JSON: untagged(raw.JSON),
+	}
+	for name, kind := range raw.Roots {
+		s.Roots = append(s.Roots, Root{name, kind})
+	}
+	slices.SortFunc(s.Roots, func(a, b Root) int { return bytes.Compare([]byte(a.Name), []byte(b.Name)) })
+	blobs := make(blobs, len(raw.Blobs))
 	for i, text := range raw.Blobs {
 		b, err := hex.DecodeString(text)
 		if err != nil {
@@ -280,58 +338,131 @@ func ParseSession(line []byte) (*Session, error) {
 		}
 		blobs[i] = slices.Clip(b)
 	}
-	// The generator writes indices of its own list only; a fixture that was cut
-	// short fails here, in a test's set-up.
-	blob := func(i int) []byte { return blobs[i] }
-	list := func(refs []int) [][]byte {
-		out := make([][]byte, len(refs))
-		for i, ref := range refs {
-			out[i] = blob(ref)
+	s.addReadings(&raw, blobs)
+	for _, r := range raw.Script {
+		step, err := r.step(s, blobs)
+		if err != nil {
+			return nil, fmt.Errorf("parse session %d: step: %w", s.Seed, err)
 		}
-		return out
+		s.Script = append(s.Script, step)
 	}
-	for name, kind := range raw.Roots {
-		s.Roots = append(s.Roots, Root{name, kind})
+	for _, e := range raw.Ends {
+		end := End{State{0, blobs[e.State], blobs[e.SV], e.Pending != 0}, s.Content, s.JSON}
+		if e.Content != nil {
+			end.Content = untagged(e.Content)
+		}
+		if e.JSON != nil {
+			end.JSON = untagged(e.JSON)
+		}
+		s.Ends = append(s.Ends, end)
 	}
-	slices.SortFunc(s.Roots, func(a, b Root) int { return bytes.Compare([]byte(a.Name), []byte(b.Name)) })
-	s.Updates = list(raw.Updates)
+	return s, nil
+}
+
+// blobs are the byte strings of a record. The generator writes indices of its own list
+// only; a fixture that was cut short fails here, in a test's set-up.
+type blobs [][]byte
+
+func (b blobs) list(refs []int) [][]byte {
+	out := make([][]byte, len(refs))
+	for i, ref := range refs {
+		out[i] = b[ref]
+	}
+	return out
+}
+
+// addReadings adds what readers made of the updates, if that was recorded.
+func (s *Session) addReadings(raw *rawSession, blobs blobs) {
+	if raw.Compact == nil || raw.V2 == nil {
+		return
+	}
+	s.Updates = blobs.list(raw.Updates)
 	for _, r := range raw.Runs {
-		run := DocRun{Name: r.Name, Declared: r.Declared, Apply: list(r.Apply)}
+		run := DocRun{Name: r.Name, Declared: r.Declared, Apply: blobs.list(r.Apply)}
 		for _, at := range r.At {
-			run.At = append(run.At, State{at.N, blob(at.State), blob(at.SV), at.Pending != 0})
+			run.At = append(run.At, State{at.N, blobs[at.State], blobs[at.SV], at.Pending != 0})
 		}
 		s.Runs = append(s.Runs, run)
 	}
 	for _, m := range raw.Merges {
-		s.Merges = append(s.Merges, Merge{m.Name, list(m.In), blob(m.Out), blob(m.SV)})
+		s.Merges = append(s.Merges, Merge{m.Name, blobs.list(m.In), blobs[m.Out], blobs[m.SV]})
 	}
 	for _, d := range raw.Diffs {
-		s.Diffs = append(s.Diffs, Diff{blob(d.Update), blob(d.SV), blob(d.Out)})
+		s.Diffs = append(s.Diffs, Diff{blobs[d.Update], blobs[d.SV], blobs[d.Out]})
 	}
 	for _, e := range raw.Encodes {
-		s.Encodes = append(s.Encodes, Encoding{blob(e.SV), blob(e.Out)})
+		s.Encodes = append(s.Encodes, Encoding{blobs[e.SV], blobs[e.Out]})
 	}
-	s.Compact = Compaction{blob(raw.Compact.In), blob(raw.Compact.State), blob(raw.Compact.SV)}
-	s.V2 = Conversion{blob(raw.V2.From), blob(raw.V2.To), blob(raw.V2.Back), blob(raw.V2.State)}
-	s.Content, s.JSON = untagged(raw.Content), untagged(raw.JSON)
-	for _, r := range raw.Script {
-		step := Step{Client: r.C, Undo: r.Undo != 0, Redo: r.Redo != 0, StopCapturing: r.Stop != 0, Out: list(r.Out)}
-		if r.Apply != nil {
-			step.Apply = blob(*r.Apply)
-		}
-		if r.Sync != nil {
-			step.Sync = blob(*r.Sync)
-		}
-		for _, o := range r.Do {
-			op, err := o.op()
-			if err != nil {
-				return nil, fmt.Errorf("parse session %d: operation: %w", s.Seed, err)
-			}
-			step.Do = append(step.Do, op)
-		}
-		s.Script = append(s.Script, step)
+	s.Compact = Compaction{blobs[raw.Compact.In], blobs[raw.Compact.State], blobs[raw.Compact.SV]}
+	s.V2 = Conversion{blobs[raw.V2.From], blobs[raw.V2.To], blobs[raw.V2.Back], blobs[raw.V2.State]}
+}
+
+// HasReadings reports whether it was recorded what readers make of the updates.
+func (s *Session) HasReadings() bool { return len(s.Runs) > 0 }
+
+// ParseOps reads a list of operations, in the form that node/ops.mjs describes.
+func ParseOps(list []byte) ([]Op, error) {
+	var raw []json.RawMessage
+	if err := json.Unmarshal(list, &raw); err != nil {
+		return nil, fmt.Errorf("parse operations: %w", err)
 	}
-	return s, nil
+	return parseOps(raw)
+}
+
+func parseOps(list []json.RawMessage) ([]Op, error) {
+	var ops []Op
+	for _, data := range list {
+		var raw rawOp
+		if err := json.Unmarshal(data, &raw); err != nil {
+			return nil, err
+		}
+		op, err := raw.op()
+		if err != nil {
+			return nil, err
+		}
+		op.raw = data
+		ops = append(ops, op)
+	}
+	return ops, nil
+}
+
+// Readable returns the sessions of which it was recorded what readers make of the updates.
+func Readable(sessions []*Session) []*Session {
+	return slices.DeleteFunc(slices.Clone(sessions), func(s *Session) bool { return !s.HasReadings() })
+}
+
+func (r rawStep) step(s *Session, blobs blobs) (Step, error) {
+	step := Step{Client: r.C, Undo: r.Undo != 0, Redo: r.Redo != 0, StopCapturing: r.Stop != 0, Out: blobs.list(r.Out), Announced: blobs.list(r.Re)}
+	if r.Apply != nil {
+		step.Apply = blobs[*r.Apply]
+	}
+	if r.Sync != nil {
+		step.Sync = blobs[*r.Sync]
+	}
+	if r.Declare != nil {
+		at := slices.IndexFunc(s.Roots, func(root Root) bool { return root.Name == *r.Declare })
+		if at < 0 {
+			return step, fmt.Errorf("%q is no root of the session", *r.Declare)
+		}
+		step.Declare = &s.Roots[at]
+	}
+	var err error
+	if step.Do, err = parseOps(r.Do); err != nil {
+		return step, err
+	}
+	for _, call := range r.Ev {
+		var o Observation
+		var events Tagged
+		if err := json.Unmarshal(call[0], &o.Root); err != nil {
+			return step, err
+		}
+		if err := json.Unmarshal(call[1], &events); err != nil {
+			return step, err
+		}
+		o.Events = events.Value
+		step.Observed = append(step.Observed, o)
+	}
+	return step, nil
 }
 
 func untagged(roots map[string]Tagged) map[string]any {
@@ -344,9 +475,10 @@ func untagged(roots map[string]Tagged) map[string]any {
 
 // Summary is what the generator says at the end of a live run.
 type Summary struct {
-	Played   int
-	Dropped  map[string]int // by reason: how yjs disagreed with itself
-	Families map[string]struct{ Played, Dropped int }
+	Played    int
+	Dropped   map[string]int // by reason
+	Disagreed map[string]int // of those played, by reason: how yjs disagreed with itself
+	Families  map[string]struct{ Played, Dropped int }
 }
 
 // Read reads sessions, one per line, until f returns false or an error occurs.

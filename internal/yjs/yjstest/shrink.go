@@ -12,7 +12,7 @@ const maxShrinkRounds = 400
 
 // Shrink looks for the fewest updates of a failing session that still make an
 // engine and real yjs differ, in a merge or in a document, and describes them.
-// It returns "" if no such difference is found.
+// It returns "" if no such difference is found. See also [Verifier.ShrinkScript].
 func (v *Verifier) Shrink(e Engine, s *Session) string {
 	for _, m := range s.Merges {
 		differs := func(in [][]byte) bool {
@@ -42,23 +42,23 @@ func (v *Verifier) Shrink(e Engine, s *Session) string {
 			return d.Encode(nil)
 		}
 		differs := func(in [][]byte) bool {
-			verdict, err := v.Judge(s.Roots, run.Declared, in...)
+			reading, err := v.Read(s.Roots, run.Declared, in...)
 			if err != nil {
 				return false
 			}
-			return unequal(verdict.Update, func() ([]byte, error) { return load(in) })
+			return unequal(reading.Update, func() ([]byte, error) { return load(in) })
 		}
 		for n := 1; n <= len(run.Apply); n++ {
 			if !differs(run.Apply[:n]) {
 				continue
 			}
 			in := fewest(run.Apply[:n], differs)
-			verdict, err := v.Judge(s.Roots, run.Declared, in...)
+			reading, err := v.Read(s.Roots, run.Declared, in...)
 			if err != nil {
 				return ""
 			}
 			what := fmt.Sprintf("state, %s, roots %v declared %v", run.Name, s.Roots, run.Declared)
-			return describe(what, in, verdict.Update, func() ([]byte, error) { return load(in) })
+			return describe(what, in, reading.Update, func() ([]byte, error) { return load(in) })
 		}
 	}
 	return ""
@@ -75,7 +75,7 @@ func unequal(want []byte, call func() ([]byte, error)) (differs bool) {
 }
 
 // fewest removes what is not needed for in to fail, larger pieces first.
-func fewest(in [][]byte, fails func([][]byte) bool) [][]byte {
+func fewest[T any](in []T, fails func([]T) bool) []T {
 	rounds := 0
 	for size := (len(in) + 1) / 2; size > 0; size /= 2 {
 		for at := 0; at+size <= len(in) && rounds < maxShrinkRounds; rounds++ {

@@ -23,22 +23,40 @@ func readFixtures(t *testing.T) []*yjstest.Session {
 
 func TestFixturesAreComplete(t *testing.T) {
 	families := make(map[string]int)
+	undo, watched := 0, 0
 	for _, s := range readFixtures(t) {
 		families[s.Family]++
-		if len(s.Updates) == 0 || len(s.Merges) != 4 || len(s.Diffs) == 0 || len(s.Encodes) == 0 || len(s.Script) == 0 {
-			t.Errorf("session %s/%d: %d updates, %d merges, %d diffs, %d encodes, %d steps", s.Family, s.Seed,
-				len(s.Updates), len(s.Merges), len(s.Diffs), len(s.Encodes), len(s.Script))
+		if len(s.Script) == 0 || len(s.Ends) == 0 {
+			t.Errorf("session %s/%d: %d steps, %d ends", s.Family, s.Seed, len(s.Script), len(s.Ends))
+		}
+		if s.Undo {
+			undo++
+		}
+		if s.Watched {
+			watched++
+		}
+		if s.Family == "markers" || s.Family == "latemarkers" {
+			continue // only a script
+		}
+		if len(s.Updates) == 0 || len(s.Merges) != 4 || len(s.Diffs) == 0 || len(s.Encodes) == 0 {
+			t.Errorf("session %s/%d: %d updates, %d merges, %d diffs, %d encodes", s.Family, s.Seed,
+				len(s.Updates), len(s.Merges), len(s.Diffs), len(s.Encodes))
 		}
 		if len(s.Content) != len(s.Roots) || len(s.JSON) != len(s.Roots) {
 			t.Errorf("session %s/%d: content of %d roots, JSON of %d, want %d", s.Family, s.Seed, len(s.Content), len(s.JSON), len(s.Roots))
 		}
 	}
-	for _, name := range []string{
-		"text", "richtext", "emoji", "embeds", "map", "keys", "array", "values", "nested", "xml", "xmltext", "undo", "subdocs", "legacy", "mixed",
+	for name, least := range map[string]int{
+		"text": 20, "richtext": 20, "emoji": 20, "embeds": 20, "map": 20, "keys": 20, "array": 20, "values": 20,
+		"nested": 20, "xml": 20, "xmltext": 20, "undo": 20, "subdocs": 20, "legacy": 20, "mixed": 20,
+		"objects": 20, "burst": 20, "late": 20, "events": 20, "markers": 5, "latemarkers": 5,
 	} {
-		if families[name] < 20 {
-			t.Errorf("family %s has %d sessions, want at least 20", name, families[name])
+		if families[name] < least {
+			t.Errorf("family %s has %d sessions, want at least %d", name, families[name], least)
 		}
+	}
+	if undo == 0 || watched == 0 {
+		t.Errorf("%d sessions with undo managers, %d with observers, want some", undo, watched)
 	}
 }
 

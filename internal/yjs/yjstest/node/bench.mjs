@@ -10,6 +10,7 @@
 //   b4-updates.bin   one v1 update per edit, each after its length (uint32, big-endian)
 //   b4-state.bin     the final state, encodeStateAsUpdate
 //   b4-text.txt      the final text
+//   b4-edits.json    the edits, as [index, deleted units, inserted string]
 //
 // and prints one JSON object; times are medians in milliseconds, `cold` ones of
 // the first run in a process of its own.
@@ -134,6 +135,7 @@ const write = () => {
   writeFileSync(join(dir, 'b4-updates.bin'), Buffer.concat(parts))
   writeFileSync(join(dir, 'b4-state.bin'), Y.encodeStateAsUpdate(doc))
   writeFileSync(join(dir, 'b4-text.txt'), text.toString())
+  writeFileSync(join(dir, 'b4-edits.json'), JSON.stringify(edits))
   return typing
 }
 

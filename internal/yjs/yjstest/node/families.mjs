@@ -76,21 +76,38 @@ const mark = (rng, options = {}) => {
       [5, () => true],
       [4, () => null],
       [2, () => rng.pick(['red', 'blue', ''])],
-      [1, () => ({ href: rng.pick(['https://a.example', 'https://b.example']), ...(rng.chance(0.3) ? { title: 'x' } : {}) })],
-      [options.odd ? 1 : 0.1, () => rng.pick([0, 1.5, -0, 1e21, 1e-7, NaN, '\ud83d', '"\\\n\u2028', [1, 'two', null], { 2: 'b', 1: 'a', u: undefined }])]
+      [options.objects ? 20 : 1, () => ({ href: rng.pick(['https://a.example', 'https://b.example']), ...(rng.chance(0.3) ? { title: 'x' } : {}) })],
+      // Of what lies deeper yjs compares identities.
+      [options.objects ? 4 : 0, () => rng.pick([{ meta: { id: 1 } }, { list: [1] }, [[1]], [{ a: 1 }], [1, 2], [undefined], { a: undefined }, { b: undefined }, {}, []])],
+      [options.odd ? 1 : 0.1, () => rng.pick([0, 1.5, -0, 1e21, 1e-7, NaN, options.watched ? 'x' : '\ud83d', '"\\\n\u2028', [1, 'two', null], { 2: 'b', 1: 'a', u: undefined }])]
     ])()
   }
   return out
 }
 
-const embedValue = (rng) => rng.weighted([
+const embedValue = (rng, o = {}) => rng.weighted([
   [4, () => ({ image: `https://example.org/${rng.int(1, 9)}.png` })],
   [1, () => ({ mention: { id: rng.int(1, 5), name: rng.pick(emoji) } })],
   [1, () => ({ b: 1, a: 2, 3: 'c', 1: 'd', __x: null })],
-  [1, () => ({ odd: rng.pick([-0, NaN, 1e21, 1e-7, 0.1, '\ud83d', '</script>', '\u2028"\\\b\f', undefined]), list: [undefined, 1, NaN] })],
-  [0.5, () => rng.pick([5, true, 1.5])],
+  // Half a pair does not survive where the embed has to wait for other content.
+  [1, () => ({ odd: rng.pick([-0, NaN, 1e21, 1e-7, 0.1, o.watched ? 'x' : '\ud83d', '</script>', '\u2028"\\\b\f', undefined]), list: [undefined, 1, NaN] })],
+  // The delta of an event leaves these out, as if nothing had been inserted.
+  [o.watched ? 0 : 0.5, () => rng.pick([5, true, 1.5])],
   [0.5, () => [1, { two: 2 }]]
 ])()
+
+// Half of a surrogate pair right behind the other half, where one stands alone, as
+// from an editor that hands on an emoji in two inputs.
+const otherHalf = (rng, type) => {
+  const string = type.toString()
+  if (string.length !== type.length) return null // embeds are in the way
+  const places = []
+  for (let i = 0; i < string.length; i++) {
+    if (string.codePointAt(i) >= 0xd800 && string.codePointAt(i) < 0xdc00) places.push(i + 1)
+    if (string.codePointAt(i) > 0xffff) i++
+  }
+  return places.length === 0 ? null : { i: rng.pick(places), s: encodeValue(rng.pick(['\ude00', '\ude01x'])) }
+}
 
 const point = (rng, length) => (rng.chance(0.2) ? length : rng.chance(0.15) ? 0 : rng.int(0, length))
 
@@ -152,7 +169,7 @@ const xmlElement = (rng, depth) => {
 const xmlNode = (rng, depth) => rng.weighted([
   [4, () => xmlElement(rng, depth)],
   [4, () => nestedText(rng, 'xmltext')],
-  [0.4, () => ({ $: 'xmlhook', n: rng.pick(['video', 'chart']), v: [[rng.pick(names), text(rng)]] })]
+  [0.8, () => ({ $: 'xmlhook', n: rng.pick(['video', 'chart']), v: [[rng.pick(names), text(rng)]] })]
 ])()
 
 const subdocument = (rng) => {
@@ -168,6 +185,8 @@ const textOp = (rng, p, type, o = {}) => {
   const length = type.length
   const string = o.emoji ? emojiText : text
   const attributes = () => (o.rich && rng.chance(0.25) ? { a: encodeObject(rng.chance(0.2) ? {} : mark(rng, o)) } : {})
+  const half = o.emoji && rng.chance(0.3) ? otherHalf(rng, type) : null
+  if (half !== null) return { op: 'insert', p, ...half }
   return rng.weighted([
     [5, () => ({ op: 'insert', p, i: point(rng, length), s: encodeValue(string(rng)), ...attributes() })],
     [length > 0 ? 3 : 0, () => {
@@ -178,7 +197,7 @@ const textOp = (rng, p, type, o = {}) => {
       const [i, n] = range(rng, length, 12)
       return { op: 'format', p, i, n, a: encodeObject(mark(rng, o)) }
     }],
-    [o.embeds ? 2 : 0, () => ({ op: 'embed', p, i: point(rng, length), v: encodeValue(embedValue(rng)), ...attributes() })],
+    [o.embeds ? 2 : 0, () => ({ op: 'embed', p, i: point(rng, length), v: encodeValue(embedValue(rng, o)), ...attributes() })],
     [o.types ? 1 : 0, () => ({ op: 'embed', p, i: point(rng, length), v: nested(rng, 0, o.types), ...attributes() })],
     [o.rich ? 1.5 : 0, () => ({ op: 'delta', p, d: delta(rng, length, o) })],
     [o.attributes ? 1.5 : 0, () => ({ op: 'attr', p, k: attributeName(rng), v: encodeValue(attributeValue(rng)) })],
@@ -194,11 +213,12 @@ const delta = (rng, length, o) => {
     const attributes = rng.chance(0.4) ? { attributes: encodeObject(mark(rng, o)) } : {}
     const step = rng.weighted([
       [3, () => ({ insert: encodeValue((o.emoji ? emojiText : text)(rng)), ...attributes })],
-      [o.embeds ? 1 : 0, () => ({ insert: { $: 'embed', v: encodeValue(embedValue(rng)) }, ...attributes })],
-      [left > 0 ? 3 : 0, () => ({ retain: rng.int(1, Math.min(left, 8)), ...attributes })],
+      [o.embeds ? 1 : 0, () => ({ insert: { $: 'embed', v: encodeValue(embedValue(rng, o)) }, ...attributes })],
+      // Beyond the end yjs adds line breaks.
+      [left > 0 ? 3 : 0.3, () => ({ retain: rng.int(1, rng.chance(0.1) ? left + 3 : Math.max(1, Math.min(left, 8))), ...attributes })],
       [left > 0 ? 2 : 0, () => ({ delete: rng.int(1, Math.min(left, 5)) })]
     ])()
-    at += (step.retain ?? 0) + (step.delete ?? 0)
+    at = Math.min(length, at + (step.retain ?? 0) + (step.delete ?? 0))
     out.push(step)
   }
   return out
@@ -210,6 +230,8 @@ const listOp = (rng, p, type, item) => {
   return rng.weighted([
     [4, () => ({ op: 'ins', p, i: point(rng, length), v: items() })],
     [1.5, () => ({ op: 'push', p, v: items() })],
+    [0.7, () => ({ op: 'unshift', p, v: items() })],
+    [type instanceof Y.XmlFragment ? 2 : 0, () => ({ op: 'after', p, i: point(rng, length), v: items() })],
     [length > 0 ? 3 : 0, () => {
       const [i, n] = range(rng, length, rng.chance(0.2) ? 12 : 2)
       return { op: 'del', p, i, n }
@@ -223,7 +245,7 @@ const mapOp = (rng, p, type, keys, value) => rng.weighted([
     return { op: 'set', p, k, v: k === '__proto__' ? 'own' : value(rng) }
   }],
   [type.size > 0 ? 2 : 0, () => ({ op: 'unset', p, k: rng.pick(keys) })],
-  [0.2, () => ({ op: 'clear', p })]
+  [0.4, () => ({ op: 'clear', p })]
 ])()
 
 const plainItem = (options) => (rng) => encodeValue(plain(rng, 2, { ...options, bare: true, top: true }))
@@ -258,9 +280,98 @@ const anywhere = (o) => (rng, doc, roots) => {
 
 const atRoot = (name, op) => (rng, doc) => op(rng, [name], doc.share.get(name))
 
+// Places in something long: where the last edit was, where an earlier one was, or
+// anywhere. yjs finds them by the 80 places that it remembers of a list.
+const wander = (rng, memory, length) => {
+  const places = memory.places ??= []
+  const kind = rng.weighted([[places.length > 0 ? 4 : 0, 'on'], [places.length > 0 ? 5 : 0, 'back'], [3, 'anywhere']])
+  let at = kind === 'on' ? places[places.length - 1] : kind === 'back' ? rng.pick(places) : point(rng, length)
+  at = Math.min(at, length)
+  if (kind !== 'on') places.push(at)
+  if (places.length > 130) places.shift()
+  return at
+}
+
+// Moves the places as an edit at i moves what lies behind it.
+const shift = (memory, i, inserted, deleted) => {
+  const { places } = memory
+  const last = places.length - 1
+  places.forEach((at, n) => {
+    if (at > i) places[n] = Math.max(i, at - deleted) + inserted
+  })
+  if (inserted > 0) places[last] = i + inserted
+}
+
+const longText = (rng) => {
+  let s = ''
+  while (s.length < 60 || rng.chance(0.8)) s += rng.chance(0.02) ? rng.pick(emoji) : rng.pick(words)
+  return s
+}
+
+const longTextOp = (rng, p, type, memory) => {
+  const length = type.length
+  const i = wander(rng, memory, length)
+  const insert = (s) => {
+    shift(memory, i, s.length, 0)
+    return { op: 'insert', p, i, s: encodeValue(s) }
+  }
+  return rng.weighted([
+    [length < 600 ? 5 : 0.2, () => insert(longText(rng))],
+    [8, () => insert(rng.chance(0.6) ? rng.pick('abcdefgh ') : (rng.chance(0.05) ? emojiText : text)(rng))],
+    [length > 0 ? 7 : 0, () => {
+      const from = Math.min(i, length - 1)
+      const n = rng.int(1, Math.min(length - from, rng.chance(0.06) ? 90 : 6))
+      shift(memory, from, 0, n)
+      return { op: 'delete', p, i: from, n }
+    }],
+    [0.4, () => {
+      shift(memory, i, 1, 0)
+      return { op: 'embed', p, i, v: encodeValue({ image: rng.int(1, 9) }) }
+    }]
+  ])()
+}
+
+const longArrayOp = (rng, p, type, memory) => {
+  const length = type.length
+  const i = wander(rng, memory, length)
+  const item = () => rng.weighted([
+    [12, () => rng.int(0, 99)],
+    [2, () => rng.pick(words)],
+    [1, () => encodeValue(bytes(rng))],
+    [0.5, () => ({ $: 'map', v: [] })]
+  ])()
+  const items = (n) => Array.from({ length: n }, item)
+  const insert = (v) => {
+    shift(memory, i, v.length, 0)
+    return { op: 'ins', p, i, v }
+  }
+  return rng.weighted([
+    [length < 200 ? 3 : 0.2, () => insert(items(rng.int(10, 60)))],
+    [8, () => insert(items(rng.int(1, 3)))],
+    [1, () => ({ op: 'push', p, v: items(1) })],
+    [0.5, () => ({ op: 'unshift', p, v: items(1) })],
+    [length > 0 ? 7 : 0, () => {
+      const from = Math.min(i, length - 1)
+      const n = rng.int(1, Math.min(length - from, rng.chance(0.06) ? 40 : 4))
+      shift(memory, from, 0, n)
+      return { op: 'del', p, i: from, n }
+    }]
+  ])()
+}
+
 /**
- * name -> {roots, next(rng, doc, roots)}; `undo` gives every client an undo
- * manager, `legacy` adds a writer of ContentJSON, which no current API emits.
+ * name -> {roots, next(rng, doc, roots, memory)}, where memory is an object of the
+ * client's own and roots are those declared so far. Of the other fields
+ *
+ *   undo     is the chance that every client has an undo manager
+ *   legacy   adds a writer of ContentJSON, which no current API emits
+ *   late     clients declare roots as they go
+ *   batch    how many operations a transaction has
+ *   first    is how many operations the first client makes before the others join
+ *   long     the session has some hundred operations; only its script matters, so it is
+ *            not played in other orders
+ *   events   what observers see is recorded, see events.mjs
+ *   weight   how often the family is picked, 1 if absent
  */
 export const families = {
   text: {
@@ -326,7 +437,7 @@ export const families = {
   },
   undo: {
     roots: { text: 'text', map: 'map', array: 'array', prosemirror: 'xmlfragment' },
-    undo: true,
+    undo: 1,
     next: anywhere({ nest: 0.3 })
   },
   subdocs: {
@@ -346,7 +457,68 @@ export const families = {
   },
   mixed: {
     roots: { text: 'text', map: 'map', array: 'array', prosemirror: 'xmlfragment', content: 'xmltext' },
-    undo: true,
+    undo: 0.5,
     next: anywhere({ nest: 0.3, emoji: true, values: true, kinds: ['array', 'map', 'text', 'xmltext', 'xmlelement'] })
+  },
+  objects: {
+    // Formats whose values are objects, which yjs compares member by member.
+    roots: { text: 'text' },
+    next: atRoot('text', (rng, p, type) => textOp(rng, p, type, { rich: true, objects: true }))
+  },
+  burst: {
+    // Many operations in one transaction, also on what the same one made.
+    roots: { text: 'text', map: 'map', array: 'array', prosemirror: 'xmlfragment' },
+    batch: (rng) => rng.int(1, 40),
+    weight: 0.7,
+    next: anywhere({ nest: 0.4, emoji: true, kinds: ['array', 'map', 'text', 'xmltext', 'xmlelement'] })
+  },
+  late: {
+    roots: { text: 'text', plain: 'text', array: 'array', map: 'map', content: 'xmltext' },
+    late: true,
+    next: (rng, doc, roots) => {
+      const [path, type] = rng.pick(listTypes(doc, roots))
+      return path[0] === 'plain' ? textOp(rng, path, type) : anyOp(rng, path, type, { nest: 0.2 })
+    }
+  },
+  markers: {
+    roots: { text: 'text', array: 'array' },
+    long: true,
+    weight: 0.4,
+    batch: (rng) => (rng.chance(0.04) ? rng.int(10, 60) : 1),
+    next: (rng, doc, roots, memory) => {
+      if (memory.root === undefined || rng.chance(0.02)) memory.root = rng.chance(0.7) ? 'text' : 'array'
+      const type = doc.share.get(memory.root)
+      const own = memory[memory.root] ??= {}
+      return memory.root === 'text' ? longTextOp(rng, ['text'], type, own) : longArrayOp(rng, ['array'], type, own)
+    }
+  },
+  latemarkers: {
+    // yjs remembers places only of texts without formats, so that mostly they change
+    // nothing but the time an edit takes. A root that got its formats before it was declared
+    // is taken for such a text: there the place that one counts from decides which formats
+    // seem to be in force, and so what an edit writes and cleans up.
+    roots: { text: 'text' },
+    long: true,
+    late: true,
+    weight: 0.5,
+    first: 60,
+    batch: (rng) => (rng.chance(0.15) ? rng.int(5, 50) : 1),
+    next: (rng, doc, roots, memory) => {
+      const type = doc.share.get('text')
+      if (memory.client > 0) return longTextOp(rng, ['text'], type, memory)
+      const length = type.length
+      if (length < 300 && rng.chance(0.5)) return { op: 'insert', p: ['text'], i: point(rng, length), s: encodeValue(longText(rng)) }
+      if (length > 0 && rng.chance(0.5)) {
+        const [i, n] = range(rng, length, 40)
+        return { op: 'format', p: ['text'], i, n, a: encodeObject(mark(rng)) }
+      }
+      return textOp(rng, ['text'], type, { rich: true, embeds: true })
+    }
+  },
+  events: {
+    roots: { text: 'text', map: 'map', array: 'array', prosemirror: 'xmlfragment', content: 'xmltext' },
+    events: true,
+    weight: 0.8,
+    next: anywhere({ watched: true, nest: 0.3, kinds: ['array', 'map', 'text', 'xmltext', 'xmlelement'] })
   }
 }

@@ -9,9 +9,14 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { parseArgs } from 'node:util'
+import { families } from './families.mjs'
 import { familyNames, play } from './sessions.mjs'
 
 const PER_FAMILY = 40
+
+// Long sessions are large, and one has what forty short ones have. Large transactions
+// take half as many sessions.
+const PER_LONG_FAMILY = 6
 
 // Small sessions, because a failing one has to be read by people; some larger
 // ones, because some things only happen then.
@@ -24,9 +29,12 @@ let total = 0
 familyNames.forEach((family, f) => {
   const lines = []
   const dropped = {}
-  for (let seed = 1_000_000 + f * 10_000; lines.length < PER_FAMILY; seed++) {
+  const { long, batch } = families[family]
+  const wanted = long ? PER_LONG_FAMILY : batch ? PER_FAMILY / 2 : PER_FAMILY
+  for (let seed = 1_000_000 + f * 10_000; lines.length < wanted; seed++) {
     const { record, dropped: reason } = play(seed, { family, operations: limit(lines.length) })
-    if (record === undefined) dropped[reason] = (dropped[reason] ?? 0) + 1
+    if (record?.disagrees !== undefined) dropped[record.disagrees] = (dropped[record.disagrees] ?? 0) + 1
+    else if (record === undefined) dropped[reason] = (dropped[reason] ?? 0) + 1
     else lines.push(JSON.stringify(record) + '\n')
   }
   if (args.print) {

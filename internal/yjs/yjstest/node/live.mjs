@@ -1,5 +1,6 @@
 // Prints fresh sessions as JSON lines on stdout, then one line
-// {"summary": {played, dropped: {reason: n}, families: {name: {played, dropped}}}}.
+// {"summary": {played, dropped, disagreed: {reason: n}, families: {name: {played, dropped}}}}.
+// Of a session where yjs disagrees with itself only the script was recorded.
 //
 //   node live.mjs --count 3000 --seed 7 [--family text] [--operations 150]
 //
@@ -32,6 +33,7 @@ if (options.family !== undefined && !familyNames.includes(options.family)) {
 
 const families = {}
 const reasons = {}
+const disagreed = {}
 let played = 0
 for (let i = 0; i < Number(args.count); i++) {
   const { record, dropped, family } = play((Number(args.seed) + i) % 2 ** 32, options)
@@ -41,8 +43,9 @@ for (let i = 0; i < Number(args.count); i++) {
     tally.dropped++
     continue
   }
+  if (record.disagrees !== undefined) disagreed[record.disagrees] = (disagreed[record.disagrees] ?? 0) + 1
   played++
   tally.played++
   if (!process.stdout.write(JSON.stringify(record) + '\n')) await once(process.stdout, 'drain')
 }
-process.stdout.write(JSON.stringify({ summary: { played, dropped: reasons, families } }) + '\n')
+process.stdout.write(JSON.stringify({ summary: { played, dropped: reasons, disagreed, families } }) + '\n')

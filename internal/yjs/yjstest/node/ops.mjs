@@ -72,6 +72,10 @@ export const applyOp = (doc, op) => {
       return type.insert(op.i, op.v.map(decodeValue))
     case 'push':
       return type.push(op.v.map(decodeValue))
+    case 'unshift':
+      return type.unshift(op.v.map(decodeValue))
+    case 'after':
+      return type.insertAfter(op.i === 0 ? null : type.get(op.i - 1), op.v.map(decodeValue))
     case 'del':
       return type.delete(op.i, op.n)
     case 'set':

@@ -7,6 +7,8 @@
 //   roots                   {name: kind}
 //   blobs                   every byte string of the record, hex, each once; all
 //                           byte strings below are indices into it
+//   disagrees               why yjs contradicts itself about what the updates lead to; then, and in
+//                           long sessions, only script and ends are there of what follows
 //   updates                 the updates in causal order: what 'update' events gave,
 //                           and what partial syncs (encodeStateAsUpdate(doc, sv)) sent
 //   runs                    [{name, declared, apply: [update...], at: [{n, state, sv, pending}]}]
@@ -21,19 +23,28 @@
 //   v2                      {from, to, back, state}   Y.convertUpdateFormatV1ToV2, what V2ToV1 makes of
 //                           it, and encodeStateAsUpdateV2 of the first run's document
 //   content, json           of the declared roots, see values.mjs
+//   undo                    true if the clients have undo managers, which keep deleted content
+//   watched                 true if the script says what observers saw
+//   late                    true if the clients start without any declared root
 //   script                  what each client did, see ops.mjs:
 //                           {c, do: [op...], out}      one transaction
 //                           {c, apply: update, out}    a received update (out: formatting clean-up)
 //                           {c, undo|redo|stop: 1, out} its undo manager
 //                           {c, sync: sv, out}         encodeStateAsUpdate(doc, sv)
-//                           out lists the updates that yjs emitted for it, received ones aside
+//                           {c, declare: root}         it declares a root
+//                           out lists the updates that yjs emitted for it, re those that it announced
+//                           because of received ones;
+//                           ev, in sessions that are watched, what observers saw, see events.mjs
+//   ends                    [{state, sv, pending, content?, json?}] of each client after the script;
+//                           content and json where they are not those above
 
 import * as Y from 'yjs'
 import * as encoding from 'lib0/encoding'
 import { Prng } from './prng.mjs'
+import { eventsOf } from './events.mjs'
 import { families } from './families.mjs'
 import { applyOp } from './ops.mjs'
-import { contentOf, declare, jsonOf } from './values.mjs'
+import { contentOf, declare, jsonOf, sent } from './values.mjs'
 
 export const familyNames = Object.keys(families)
 
@@ -133,6 +144,8 @@ class Blobs {
   }
 }
 
+const weightOf = (name) => families[name].weight ?? 1
+
 const halved = (s) => s.replace(/[\ud800-\udfff]/g, '\ufffd')
 
 /** Thrown when yjs contradicts itself; such a session proves nothing. */
@@ -143,7 +156,7 @@ class Session {
     this.rng = new Prng(seed)
     const { rng } = this
     this.seed = seed
-    this.name = rng.pick(familyNames)
+    this.name = rng.weighted(familyNames.map((name) => [weightOf(name), name]))
     if (options.family !== undefined) this.name = options.family
     this.family = families[this.name]
     this.roots = this.family.roots
@@ -151,8 +164,14 @@ class Session {
     this.updates = []
     this.script = []
     const largest = options.operations ?? 150
-    this.operations = Math.min(largest, rng.weighted([[3, rng.int(5, 20)], [4, rng.int(15, 60)], [1.5, rng.int(60, 150)]]))
-    const n = rng.weighted([[1, 1], [4, 2], [3, 3], [2, 4]])
+    this.operations = this.family.long
+      ? rng.int(150, 500)
+      : Math.min(largest, rng.weighted([[3, rng.int(5, 20)], [4, rng.int(15, 60)], [1.5, rng.int(60, 150)]]))
+    if (this.family.batch !== undefined && !this.family.long) this.operations = Math.ceil(this.operations / 4)
+    if (this.family.events) this.operations = Math.min(this.operations, 40)
+    this.undo = rng.chance(this.family.undo ?? 0)
+    const alone = this.family.first === undefined ? 5 : 0
+    const n = this.family.long ? rng.weighted([[alone, 1], [3, 2], [5 - alone, 3]]) : rng.weighted([[1, 1], [4, 2], [3, 3], [2, 4]])
     const ids = clientIDs(rng, n + (this.family.legacy ? 1 : 0))
     this.ids = ids
     this.clients = ids.slice(0, n).map((id, c) => this.client(id, c))
@@ -161,18 +180,22 @@ class Session {
 
   client (id, c) {
     const doc = newDoc(id)
-    declare(doc, this.roots)
-    const client = { c, doc, had: new Set(), out: [], undo: null }
+    const client = { c, doc, had: new Set(), out: [], re: [], undo: null, declared: {}, memory: { client: c }, steps: [] }
+    if (!this.family.late) {
+      client.declared = this.roots
+      declare(doc, this.roots)
+    }
     doc.on('update', (update, origin) => {
       // A received update is announced again when it was integrated. Some
       // providers send that on, so some sessions do.
       if (origin === REMOTE) {
+        client.re.push(this.blobs.add(update))
         if (this.rng.chance(0.04)) this.publish(update, client)
         return
       }
       client.out.push(this.publish(update, client))
     })
-    if (this.family.undo) {
+    if (this.undo) {
       // Steps end where the script says so, never by the clock.
       const scope = Object.keys(this.roots).map((name) => doc.share.get(name))
       client.undo = new Y.UndoManager(scope, { captureTimeout: Number.MAX_SAFE_INTEGER })
@@ -188,16 +211,36 @@ class Session {
   }
 
   step (client, entry) {
-    this.script.push({ c: client.c, ...entry, ...(client.out.length > 0 ? { out: client.out } : {}) })
+    const step = { c: client.c, ...entry }
+    if (client.out.length > 0) step.out = client.out
+    if (client.re.length > 0) step.re = client.re
     client.out = []
+    client.re = []
+    this.script.push(step)
+    if (!this.family.events) return
+    client.steps.push(step)
+    const calls = eventsOf(client.steps, this.roots, (doc) => { doc.clientID = client.doc.clientID }, (i) => this.blobs.get(i))
+    if (calls.length > 0) step.ev = calls
+  }
+
+  // Of a client that declares roots as it goes.
+  declareNext (client) {
+    const left = Object.keys(this.roots).filter((name) => client.declared[name] === undefined)
+    if (left.length === 0) return
+    const name = this.rng.pick(left)
+    const root = { [name]: this.roots[name] }
+    Object.assign(client.declared, root)
+    declare(client.doc, root)
+    this.step(client, { declare: name })
   }
 
   edit (client) {
     const { rng } = this
     const ops = []
+    if (this.family.late && (Object.keys(client.declared).length === 0 || rng.chance(0.1))) this.declareNext(client)
     client.doc.transact(() => {
-      for (let n = rng.weighted([[6, 1], [2, 2], [1, 4]]); n > 0; n--) {
-        const op = this.family.next(rng, client.doc, this.roots)
+      for (let n = this.family.batch?.(rng) ?? rng.weighted([[6, 1], [2, 2], [1, 4]]); n > 0; n--) {
+        const op = this.family.next(rng, client.doc, client.declared, client.memory)
         applyOp(client.doc, op)
         ops.push(op)
       }
@@ -250,12 +293,17 @@ class Session {
 
   play () {
     const { rng } = this
+    const first = this.family.first ?? 0
+    for (let n = 0; n < first; n++) this.edit(this.clients[0])
+    if (first > 0) {
+      for (const client of this.clients.slice(1)) this.updates.forEach((i) => this.deliver(client, i))
+    }
     for (let n = 0; n < this.operations;) {
-      const client = rng.pick(this.clients)
+      const client = first > 0 && rng.chance(0.98) ? rng.pick(this.clients.slice(1)) : rng.pick(this.clients)
       const act = rng.weighted([
         [10, 'edit'],
-        [this.clients.length > 1 ? 3 : 0.3, 'receive'],
-        [this.clients.length > 1 ? 0.7 : 0, 'sync'],
+        [(this.clients.length > 1 ? 3 : 0.3) * (this.family.long ? 0.1 : 1), 'receive'],
+        [(this.clients.length > 1 ? 0.7 : 0) * (this.family.long ? 0.1 : 1), 'sync'],
         [client.undo !== null ? 4 : 0, 'undo'],
         [this.legacy !== null ? 4 : 0, 'legacy']
       ])
@@ -326,11 +374,39 @@ class Session {
   }
 
   record () {
-    const { rng, blobs, roots } = this
-    const updates = this.updates
-    const script = this.script
+    const { blobs, roots } = this
+    const record = { seed: this.seed, family: this.name, clients: this.ids, roots, undo: this.undo, late: this.family.late === true, watched: this.family.events === true }
     // A script may name updates that the record does not list (clean-up that a
     // reader causes by itself); the blobs hold them all the same.
+    let readings = {}
+    if (!this.family.long) {
+      try {
+        readings = this.readings()
+      } catch (err) {
+        if (!(err instanceof Disagreement)) throw err
+        record.disagrees = err.message
+      }
+    }
+    return { ...record, ...readings, script: this.script, ends: this.ends(readings), blobs: blobs.list }
+  }
+
+  // What the clients hold in the end.
+  ends (readings) {
+    return this.clients.map(({ doc }) => {
+      const { state, sv, pending } = this.state(doc)
+      declare(doc, this.roots)
+      const end = { state, sv, pending }
+      for (const [name, read] of [['content', contentOf], ['json', jsonOf]]) {
+        const value = sent(read(doc, this.roots))
+        if (JSON.stringify(value) !== JSON.stringify(readings[name])) end[name] = value
+      }
+      return end
+    })
+  }
+
+  // What readers make of the updates.
+  readings () {
+    const { rng, blobs, roots, updates } = this
     const shuffled = rng.shuffle(updates)
     const doubled = rng.shuffle([...updates, ...updates.filter(() => rng.chance(0.5))])
 
@@ -355,8 +431,11 @@ class Session {
       ['rest', [rest.out]]
     ]
     for (const [name, apply] of orders) {
+      // Causal order is what all others are compared with. Of these, most are played one
+      // way only, because playing them is most of what a session costs.
+      const once = name !== 'causal' && rng.chance(0.8) ? rng.chance(0.5) : null
       for (const declared of [false, true]) {
-        if (declared && (name === 'rest' || name === 'merged') && rng.chance(0.5)) continue
+        if (once !== null && declared !== once) continue
         const { doc, run } = this.run(name, declared, apply)
         runs.push(run)
         // Declaring late only turns the root into its type; nothing is cleaned up.
@@ -414,10 +493,6 @@ class Session {
     }
 
     return {
-      seed: this.seed,
-      family: this.name,
-      clients: this.ids,
-      roots,
       updates,
       runs,
       merges,
@@ -426,9 +501,7 @@ class Session {
       compact,
       v2,
       content: contents.content,
-      json: contents.json,
-      script,
-      blobs: blobs.list
+      json: contents.json
     }
   }
 

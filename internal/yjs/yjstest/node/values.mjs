@@ -216,6 +216,11 @@ const constructors = {
   xmltext: Y.XmlText
 }
 
+/** The name of a type's kind. */
+export const kindOf = (type) => (type instanceof Y.XmlHook
+  ? 'xmlhook'
+  : Object.keys(constructors).find((kind) => type.constructor === constructors[kind]))
+
 /** Declares roots ({name: kind}) on a document. */
 export const declare = (doc, roots) => {
   for (const name of Object.keys(roots)) doc.get(name, constructors[roots[name]])
@@ -235,6 +240,14 @@ const sortObjects = (t) => {
     return { $: 'object', v: pairs.sort((a, b) => compare(JSON.stringify(a[0]), JSON.stringify(b[0]))) }
   }
   return t
+}
+
+/** As a value is once it was sent: of a bigint 64 bits are. */
+export const sent = (t) => {
+  if (Array.isArray(t)) return t.map(sent)
+  if (t === null || typeof t !== 'object') return t
+  if (t.$ === 'bigint') return { $: 'bigint', v: BigInt.asIntN(64, BigInt(t.v)).toString() }
+  return Object.fromEntries(Object.entries(t).map(([k, v]) => [k, sent(v)]))
 }
 
 /**

@@ -1,6 +1,9 @@
 package yjs
 
-import "bytes"
+import (
+	"bytes"
+	"unicode/utf8"
+)
 
 // Content reference numbers of the update format.
 const (
@@ -73,6 +76,9 @@ func (c *stringContent) split(length, offset uint64, owned bool) content {
 	if !inPair {
 		right := c.text[at:]
 		c.text = c.text[:at:at]
+		if endsHigh(c.text) {
+			return c.splitLone(right)
+		}
 		return &stringContent{right}
 	}
 	// yjs does not split surrogate pairs: both halves become U+FFFD
@@ -93,6 +99,23 @@ func (c *stringContent) split(length, offset uint64, owned bool) content {
 	return &stringContent{right}
 }
 
+// splitLone ends a split behind a high half that stands alone, as only text that was
+// typed here can hold. yjs takes it for half of a pair: it and the unit behind it become
+// U+FFFD.
+func (c *stringContent) splitLone(right []byte) content {
+	c.text = append(bytes.Clone(c.text[:len(c.text)-3]), replacement...)
+	_, size := utf8.DecodeRune(right)
+	text := []byte(replacement)
+	switch {
+	case isSurrogate(right):
+		size = 3
+	case size == 4: // of a pair, the low half stays
+		low := 0xDC00 | rune(right[2]&0xf)<<6 | rune(right[3]&0x3f)
+		text = appendWTF8(text, low)
+	}
+	return &stringContent{append(text, right[size:]...)}
+}
+
 // offset converts an offset in UTF-16 units. ASCII needs no scan.
 func (c *stringContent) offset(length, units uint64) (at int, inPair bool) {
 	if uint64(len(c.text)) == length {
@@ -111,10 +134,14 @@ func (c *stringContent) join(right content) {
 }
 
 // pairs reports whether text ends and goes on with the halves of one surrogate pair.
-func pairs[T []byte | string](text []byte, next T) bool {
+func pairs(text, next []byte) bool {
+	return endsHigh(text) && isSurrogate(next) && next[1] >= 0xB0
+}
+
+// endsHigh reports whether text ends with the first half of a surrogate pair.
+func endsHigh(text []byte) bool {
 	n := len(text)
-	return n >= 3 && text[n-3] == 0xED && text[n-2] >= 0xA0 && text[n-2] < 0xB0 &&
-		len(next) >= 3 && next[0] == 0xED && next[1] >= 0xB0
+	return n >= 3 && isSurrogate(text[n-3:]) && text[n-2] < 0xB0
 }
 
 // anyContent is a run of values.

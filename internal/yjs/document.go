@@ -48,6 +48,7 @@ type Doc struct {
 	observers map[*Type][]*observer
 	listeners []*listener
 	scratch   writer // of emit
+	extension extension
 }
 
 // NewDoc returns an empty document.

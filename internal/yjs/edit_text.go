@@ -49,6 +49,7 @@ func (t *Type) InsertText(tx *Transaction, index uint64, text string, attributes
 // insertText inserts with given formats, nil for those that are in force there.
 func (t *Type) insertText(d *Doc, index uint64, text string, given *formats) {
 	p := d.textPlace(t, index, given == nil)
+	p.alone = true
 	p.insertText(text, given)
 }
 
@@ -143,6 +144,7 @@ func (t *Type) ApplyDelta(tx *Transaction, delta []DeltaOp) error {
 }
 
 func (t *Type) applyDelta(d *Doc, ops []deltaStep) {
+	d.cutExtension()
 	p := textPlace{d: d, typ: t, right: t.start}
 	for _, op := range ops {
 		switch {
@@ -184,11 +186,13 @@ type textPlace struct {
 	left, right *item
 	index       uint64
 	now         formats
+	alone       bool // nothing else is done from here
 }
 
 // textPlace finds the place at an index. near says that yjs starts from a place that it
 // remembers, if it remembers any.
 func (d *Doc) textPlace(t *Type, index uint64, near bool) textPlace {
+	d.cutExtension()
 	p := textPlace{d: d, typ: t, right: t.start}
 	if at, start, ok := t.remembered(index, near); ok {
 		p.left, p.right, p.index = at.left, at, start
@@ -292,11 +296,26 @@ func (p *textPlace) begin(given *formats) (negated formats) {
 	return p.startFormats(given)
 }
 
+// extension remembers where an item was extended.
+type extension struct {
+	item *item
+	from uint64
+}
+
+// cutExtension makes what extended an item one of its own, because the transaction goes
+// on. yjs merges at its end only, and remembers places of what is not merged yet.
+func (d *Doc) cutExtension() {
+	if x := d.extension; x.item != nil {
+		d.extension = extension{}
+		d.cleanStart(ID{x.item.id.Client, x.item.id.Clock + x.from})
+	}
+}
+
 // extend adds text to the item on the left, if at the end of the transaction both
 // would be merged anyway: what this client wrote last, and goes on with.
 func (p *textPlace) extend(added string, length uint64) bool {
 	it, d := p.left, p.d
-	if it == nil || it.id.Client != d.clientID || it.deleted() || d.observed {
+	if !p.alone || it == nil || it.id.Client != d.clientID || it.deleted() || d.observed {
 		return false
 	}
 	s := d.clientStructs(it.id.Client)
@@ -305,10 +324,11 @@ func (p *textPlace) extend(added string, length uint64) bool {
 	}
 	right := p.right
 	text, ok := it.content.(*stringContent)
-	if !ok || (right != nil) != it.is(flagRightOrigin) || right != nil && right.id != it.rightOrigin || pairs(text.text, added) {
+	if !ok || (right != nil) != it.is(flagRightOrigin) || right != nil && right.id != it.rightOrigin || endsHigh(text.text) {
 		return false
 	}
 	d.touch(s)
+	d.extension = extension{it, it.length}
 	text.text = append(text.text, added...)
 	it.length += length
 	p.typ.length += length

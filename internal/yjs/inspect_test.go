@@ -11,7 +11,7 @@ import (
 var rootKinds = []yjs.Kind{yjs.KindText, yjs.KindXMLText, yjs.KindArray, yjs.KindMap, yjs.KindXMLFragment, yjs.KindXMLElement}
 
 // filled returns a document whose root "r" somebody filled as a kind.
-func filled(t *testing.T, kind yjs.Kind, fill func(*yjs.Transaction, *yjs.Type) error) *yjs.Doc {
+func docWith(t *testing.T, kind yjs.Kind, fill func(*yjs.Transaction, *yjs.Type) error) *yjs.Doc {
 	t.Helper()
 	d := yjs.NewDoc(yjs.Options{})
 	root, err := d.Declare("r", kind)
@@ -62,7 +62,7 @@ func TestAs(t *testing.T) {
 			return errors.Join(r.InsertEmbed(tx, 0, true, nil), r.InsertText(tx, 1, "x", nil), r.Delete(tx, 0, 1))
 		}, "++...."},
 	} {
-		live := filled(t, c.kind, c.fill)
+		live := docWith(t, c.kind, c.fill)
 		state, err := live.Encode(nil)
 		if err != nil {
 			t.Fatal(err)
@@ -93,7 +93,7 @@ func TestAs(t *testing.T) {
 
 // An edit after a change of kind finds its place.
 func TestAsThenEdit(t *testing.T) {
-	d := filled(t, yjs.KindText, func(tx *yjs.Transaction, r *yjs.Type) error {
+	d := docWith(t, yjs.KindText, func(tx *yjs.Transaction, r *yjs.Type) error {
 		for range 20 {
 			if err := errors.Join(r.InsertText(tx, 0, "xy", nil), r.InsertText(tx, 1, "-", nil)); err != nil {
 				return err
@@ -127,7 +127,7 @@ func TestDeletedType(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	filled(t, yjs.KindMap, func(tx *yjs.Transaction, r *yjs.Type) error {
+	docWith(t, yjs.KindMap, func(tx *yjs.Transaction, r *yjs.Type) error {
 		if err := errors.Join(outer.Set(nil, "inner", inner), r.Set(tx, "outer", outer)); err != nil {
 			return err
 		}
@@ -148,7 +148,7 @@ func TestFootprint(t *testing.T) {
 		t.Errorf("an empty document takes %d bytes", empty)
 	}
 	at := func(kind yjs.Kind, fill func(*yjs.Transaction, *yjs.Type) error) int64 {
-		return filled(t, kind, fill).Footprint()
+		return docWith(t, kind, fill).Footprint()
 	}
 	const n = 1000
 	text := at(yjs.KindText, func(tx *yjs.Transaction, r *yjs.Type) error { return r.InsertText(tx, 0, strings.Repeat("x", n), nil) })

@@ -107,7 +107,7 @@ func (d *Doc) begin(local bool) *transaction {
 // end finishes a transaction. Observers and cleaning formats may begin others, which
 // are finished after it, as in yjs.
 func (d *Doc) end(t *transaction) {
-	d.txn = nil
+	d.txn, d.extension = nil, extension{}
 	d.ended = append(d.ended, t)
 	if len(d.ended) > 1 {
 		return

@@ -207,10 +207,9 @@ func (m *places) inserted(index, length uint64) {
 	} else {
 		m.unset = true
 	}
-	for i, at := range m.index {
-		if int64(index) <= at {
-			m.index[i] = at + int64(length)
-		}
+	for i, at := range m.index { // each edit does this: no branches
+		before := (at - int64(index)) >> 63
+		m.index[i] = at + int64(length)&^before
 	}
 }
 
@@ -250,9 +249,7 @@ func (m *places) deleted(index, length uint64) {
 		return
 	}
 	for i, at := range m.index {
-		if int64(index) < at {
-			m.index[i] = max(int64(index), at-int64(length))
-		}
+		m.index[i] = min(at, max(int64(index), at-int64(length)))
 	}
 }
 

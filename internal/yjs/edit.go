@@ -87,7 +87,7 @@ func (t *Type) Delete(tx *Transaction, index, length uint64) error {
 	case t.isText():
 		t.deleteAt(tx.doc, index, length)
 	default:
-		tx.doc.deleteList(t, index, length)
+		return tx.doc.deleteList(t, index, length)
 	}
 	return nil
 }

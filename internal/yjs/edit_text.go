@@ -60,7 +60,7 @@ func (t *Type) InsertEmbed(tx *Transaction, index uint64, value any, attributes 
 	if err != nil {
 		return err
 	}
-	if text, ok := v.(string); ok {
+	if text, ok := v.(string); ok && (t.free() || text == "") {
 		return t.InsertText(tx, index, text, append(Object{}, attributes...))
 	}
 	given, err := normalAttributes(attributes)
@@ -85,7 +85,7 @@ func (t *Type) InsertEmbed(tx *Transaction, index uint64, value any, attributes 
 
 func (t *Type) insertEmbed(d *Doc, index uint64, value any, given *formats, near bool) {
 	p := d.textPlace(t, index, near)
-	p.insertEmbed(value, given)
+	p.insert(value, given)
 }
 
 // Format sets formats on a range; a nil value ends one. Errors: as InsertText.

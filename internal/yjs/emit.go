@@ -66,7 +66,7 @@ func (d *Doc) ClientID() uint64 {
 }
 
 // SetClientID changes the client that Transact writes as, as assigning to
-// ydoc.clientID does. Nobody else must write under it.
+// ydoc.clientID does. Nobody else must write under it. Beyond 2^53-1 edits are ErrClock.
 func (d *Doc) SetClientID(id uint64) { d.clientID = id }
 
 // newClientID draws a client that wrote nothing here, from 32 bits as yjs does.

@@ -106,3 +106,49 @@ func TestListenerPanics(t *testing.T) {
 		t.Errorf("with no transaction at all: %v", err)
 	}
 }
+
+// TestRefusals are arguments that would make bytes which nobody can read.
+func TestRefusals(t *testing.T) {
+	d := yjs.NewDoc(yjs.Options{ClientID: 1 << 53})
+	text := declare(t, d, "t", yjs.KindText)
+	insert := func(tx *yjs.Transaction) error { return text.InsertText(tx, 0, "a", nil) }
+	if err := d.Transact(insert); !errors.Is(err, yjs.ErrClock) {
+		t.Errorf("as client 2^53: %v", err)
+	}
+	d.SetClientID(1<<53 - 1)
+	edit(t, d, insert)
+	if _, err := d.Declare("\xff", yjs.KindText); !errors.Is(err, yjs.ErrValue) {
+		t.Errorf("a name that is not UTF-8: %v", err)
+	}
+	if _, err := d.Declare("kind", yjs.KindXMLText+2); !errors.Is(err, yjs.ErrKind) || d.Root("kind") != nil {
+		t.Errorf("no kind at all: %v", err)
+	}
+	if typ, err := yjs.NewText("\xff"); typ != nil || !errors.Is(err, yjs.ErrValue) {
+		t.Errorf("a text that is none: %v, %v", typ, err)
+	}
+}
+
+// TestEmbeddedString compares with yjs: to embed a string begins to count from a place,
+// at which no formats are known if they came before somebody said that this is a text.
+func TestEmbeddedString(t *testing.T) {
+	author := yjs.NewDoc(yjs.Options{ClientID: 5})
+	text := declare(t, author, "t", yjs.KindText)
+	edit(t, author, func(tx *yjs.Transaction) error {
+		return errors.Join(text.InsertText(tx, 0, "abcdef", nil), text.Format(tx, 1, 4, yjs.Object{{Key: "b", Value: true}}))
+	})
+	state, err := author.Encode(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := yjs.NewDoc(yjs.Options{Live: true, ClientID: 1})
+	if err := d.Apply(state); err != nil {
+		t.Fatal(err)
+	}
+	text = declare(t, d, "t", yjs.KindText)
+	got := emitted(d)
+	edit(t, d, func(tx *yjs.Transaction) error { return text.InsertText(tx, 3, "x", nil) })
+	edit(t, d, func(tx *yjs.Transaction) error { return text.InsertEmbed(tx, 3, "str", nil) })
+	if want := []string{"true 01010100c405020503017800", "true 01010101c4050201000373747200"}; !slices.Equal(*got, want) {
+		t.Errorf("emitted %q, want %q", *got, want)
+	}
+}

@@ -44,10 +44,10 @@ type observer struct {
 	all func([]*Event)
 }
 
-// Observe calls fn after each transaction that changed the type itself, before its
-// update is emitted, until cancel is called. fn may read the document and edit it,
-// which makes a transaction of its own. What it panics with, Transact or Apply panics
-// with once everything is finished.
+// Observe calls fn after each transaction that from now on changes the type itself, before
+// its update is emitted, until cancel is called. fn may read the document and edit it,
+// which makes a transaction of its own; what it adds is in that update too, as in yjs.
+// What it panics with, Transact or Apply panics with once everything is finished.
 func (t *Type) Observe(fn func(*Event)) (cancel func()) { return t.observe(&observer{one: fn}) }
 
 // ObserveDeep is Observe for a type and all that lie in it. fn is called once for a

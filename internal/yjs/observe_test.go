@@ -89,3 +89,33 @@ func TestManyKeys(t *testing.T) {
 		}
 	}
 }
+
+// TestObserverSees compares with yjs: what an observer adds is new in the event that it
+// was told of, for those that come after it; what it deletes is not in it.
+func TestObserverSees(t *testing.T) {
+	d := yjs.NewDoc(yjs.Options{Live: true, ClientID: 1})
+	text := declare(t, d, "t", yjs.KindText)
+	edit(t, d, func(tx *yjs.Transaction) error { return text.InsertText(tx, 0, "me", nil) })
+	answered := false
+	text.Observe(func(*yjs.Event) {
+		if answered {
+			return
+		}
+		answered = true
+		edit(t, d, func(tx *yjs.Transaction) error { return text.InsertText(tx, text.Len(), "!", nil) })
+		edit(t, d, func(tx *yjs.Transaction) error { return text.Delete(tx, 0, 1) })
+	})
+	var got [][]yjs.DeltaOp
+	text.Observe(func(e *yjs.Event) { got = append(got, e.Delta()) })
+	if err := d.Apply(fromOther(t)); err != nil {
+		t.Fatal(err)
+	}
+	want := [][]yjs.DeltaOp{
+		{{Retain: 1}, {Insert: "hi!"}},
+		{{Retain: 3}, {Insert: "!"}},
+		{{Delete: 1}},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("deltas are %v, want %v", got, want)
+	}
+}

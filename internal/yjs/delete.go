@@ -98,7 +98,7 @@ func (d *Doc) collectChildren(t *Type) {
 				toGC(it)
 			}
 		}
-		t.start, t.entries, t.spans = nil, typeMap{}, nil
+		t.start, t.entries, t.spans, t.places = nil, typeMap{}, nil, nil
 	}
 }
 

@@ -40,7 +40,8 @@ type Doc struct {
 	txn          *transaction
 	spare        transaction // reused
 	transactions uint64
-	ended        []*transaction // not finished yet
+	ended        []*transaction // not finished yet,
+	finished     int            // except for so many
 
 	clientID  uint64
 	edited    bool // Transact was used
@@ -69,7 +70,7 @@ func (d *Doc) root(name string) *Type {
 
 // Apply integrates an update. Content that misses other content waits inside the
 // Doc and is integrated once it can be. On an error the document is unchanged.
-// The update is not kept.
+// The update is not kept. Inside Transact it belongs to that transaction.
 func (d *Doc) Apply(update []byte) error {
 	u, err := ParseUpdate(update)
 	if err != nil {

@@ -34,13 +34,19 @@ func NewXMLText(text string) (*Type, error) { return newText(KindXMLText, text) 
 
 func newText(kind Kind, text string) (*Type, error) {
 	t := newDraft(kind, "")
-	return t, t.InsertText(nil, 0, text, nil)
+	if err := t.InsertText(nil, 0, text, nil); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // NewArray returns a free-standing array. Errors: as Insert.
 func NewArray(values ...any) (*Type, error) {
 	t := newDraft(KindArray, "")
-	return t, t.Insert(nil, 0, values...)
+	if err := t.Insert(nil, 0, values...); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // NewMap returns a free-standing map. Errors: as Set.

@@ -34,7 +34,7 @@ func (t *Type) edits(tx *Transaction, kinds ...Kind) error {
 		return ErrForeign
 	case t.item != nil && t.item.deleted():
 		return ErrDeleted
-	case tx.doc.state(tx.doc.ClientID()) > maxClock:
+	case tx.doc.ClientID() > maxSafe || tx.doc.state(tx.doc.ClientID()) > maxClock:
 		return ErrClock
 	}
 	return nil
@@ -87,7 +87,7 @@ func (t *Type) Delete(tx *Transaction, index, length uint64) error {
 	case t.isText():
 		t.deleteAt(tx.doc, index, length)
 	default:
-		tx.doc.deleteList(t, index, length)
+		return tx.doc.deleteList(t, index, length)
 	}
 	return nil
 }

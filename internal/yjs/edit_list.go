@@ -89,14 +89,16 @@ func (d *Doc) listPlace(t *Type, index uint64) *item {
 		}
 		return at
 	}
-	return d.cutAfter(t.ahead(at, rest, index))
+	at, rest = t.ahead(at, rest, index)
+	return d.cutAfter(at, rest)
 }
 
 // ahead goes from an item to the one that holds the last of the next rest units, which
-// are those up to index. It returns which unit of that item it is, from 1 on.
+// are those up to index. It returns which unit of that item it is, from 1 on. There is
+// none (nil) if a place was wrong: yjs loses count where a format lies in an array.
 func (t *Type) ahead(at *item, rest, index uint64) (*item, uint64) {
 	steps := 0
-	for ; at.visibleLen() < rest; at = at.right {
+	for ; at != nil && at.visibleLen() < rest; at = at.right {
 		if steps++; steps == nearBy && t.spans != nil {
 			at, before, _ := t.holder(index)
 			return at, index - before
@@ -109,7 +111,7 @@ func (t *Type) ahead(at *item, rest, index uint64) (*item, uint64) {
 
 // cutAfter cuts an item behind its first units and returns the left part.
 func (d *Doc) cutAfter(it *item, units uint64) *item {
-	if units < it.length {
+	if it != nil && units < it.length {
 		d.cleanStart(ID{it.id.Client, it.id.Clock + units})
 	}
 	return it
@@ -212,10 +214,14 @@ func (t *Type) listContent(value any) (content, error) {
 }
 
 // deleteList deletes values of an array or children of an XML node.
-func (d *Doc) deleteList(t *Type, index, length uint64) {
+func (d *Doc) deleteList(t *Type, index, length uint64) error {
 	at, rest := t.near(index)
 	if rest > 0 {
-		at = d.cutAfter(t.ahead(at, rest, index)).right
+		at, rest = t.ahead(at, rest, index)
+		if at == nil {
+			return fmt.Errorf("%d units at %d: %w", length, index, ErrRange)
+		}
+		at = d.cutAfter(at, rest).right
 	}
 	for left := length; left > 0 && at != nil; at = at.right {
 		if at.deleted() {
@@ -226,4 +232,5 @@ func (d *Doc) deleteList(t *Type, index, length uint64) {
 		d.delete(at)
 	}
 	t.places.deleted(index, length)
+	return nil
 }

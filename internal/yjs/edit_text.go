@@ -10,7 +10,7 @@ import (
 const maxPadding = 1024
 
 // DeltaOp is one step through a text (https://quilljs.com/docs/delta): it inserts, keeps
-// or deletes. Exactly one of the first three is set.
+// or deletes. One of the first three is set, or none, which does nothing.
 type DeltaOp struct {
 	Insert         any // a string, a value to embed, or a free-standing *Type
 	Retain, Delete uint64
@@ -61,7 +61,7 @@ func (t *Type) InsertEmbed(tx *Transaction, index uint64, value any, attributes 
 	if err != nil {
 		return err
 	}
-	if text, ok := v.(string); ok {
+	if text, ok := v.(string); ok && (t.free() || text == "") {
 		return t.InsertText(tx, index, text, append(Object{}, attributes...))
 	}
 	given, err := normalAttributes(attributes)
@@ -86,7 +86,7 @@ func (t *Type) InsertEmbed(tx *Transaction, index uint64, value any, attributes 
 
 func (t *Type) insertEmbed(d *Doc, index uint64, value any, given *formats, near bool) {
 	p := d.textPlace(t, index, near)
-	p.insertEmbed(value, given)
+	p.insert(value, given)
 }
 
 // Format sets formats on a range; a nil value ends one. Errors: as InsertText.
@@ -121,7 +121,7 @@ func (t *Type) deleteAt(d *Doc, index, length uint64) {
 
 // ApplyDelta makes several changes in one pass, from the start of the text on. Keeping
 // more than there is adds line breaks, as in yjs, up to a bound of 1,024 units. Errors: as
-// InsertEmbed; ErrValue also for an operation that is not exactly one of the three.
+// InsertEmbed; ErrValue also for an operation that is more than one of the three.
 func (t *Type) ApplyDelta(tx *Transaction, delta []DeltaOp) error {
 	ops, err := normalDelta(delta)
 	if err != nil {

@@ -15,7 +15,8 @@ type Emission struct {
 type listener struct{ fn func(Emission) }
 
 // OnUpdate calls fn with the update of each transaction that changed the document, at
-// its end, until cancel is called. fn must not use the document.
+// its end, until cancel is called. fn must not use the document. What it panics with,
+// Transact or Apply panics with once everything is finished.
 func (d *Doc) OnUpdate(fn func(Emission)) (cancel func()) {
 	l := &listener{fn}
 	d.listeners = append(slices.Clip(d.listeners), l)
@@ -25,9 +26,15 @@ func (d *Doc) OnUpdate(fn func(Emission)) (cancel func()) {
 }
 
 // emit encodes what a transaction changed.
-func (d *Doc) emit(t *transaction) {
+func (d *Doc) emit(t *transaction, calls *guarded) {
 	if len(d.listeners) == 0 || len(t.touched) == 0 && t.deletes.empty() {
 		return
+	}
+	if len(t.before) > len(t.touched) {
+		t.touched = t.touched[:0]
+		for client, before := range t.before {
+			t.touched = append(t.touched, touch{d.clients[client], before})
+		}
 	}
 	if len(t.touched) > 1 {
 		slices.SortFunc(t.touched, func(a, b touch) int { return cmp.Compare(b.client, a.client) })
@@ -40,7 +47,7 @@ func (d *Doc) emit(t *transaction) {
 	}
 	t.deletes.write(w)
 	for _, l := range d.listeners {
-		l.fn(Emission{slices.Clone(w.buf), t.local})
+		calls.call(func() { l.fn(Emission{slices.Clone(w.buf), t.local}) })
 	}
 	if cap(w.buf) > maxScratch {
 		w.buf = nil
@@ -59,7 +66,7 @@ func (d *Doc) ClientID() uint64 {
 }
 
 // SetClientID changes the client that Transact writes as, as assigning to
-// ydoc.clientID does. Nobody else must write under it.
+// ydoc.clientID does. Nobody else must write under it. Beyond 2^53-1 edits are ErrClock.
 func (d *Doc) SetClientID(id uint64) { d.clientID = id }
 
 // newClientID draws a client that wrote nothing here, from 32 bits as yjs does.

@@ -33,6 +33,7 @@ func (d *Doc) cleanFormats(t *transaction) {
 			}
 		}
 	}
+	cleaned := map[*item]bool{}
 	for _, c := range t.deletes.clients {
 		s := d.clientStructs(c.client)
 		for _, r := range c.ranges {
@@ -44,7 +45,7 @@ func (d *Doc) cleanFormats(t *transaction) {
 				if _, ok := it.content.(*formatContent); ok {
 					cleanWhole(it.parent)
 				} else {
-					d.cleanGapAround(it)
+					d.cleanGapAround(it, cleaned)
 				}
 			}
 		}
@@ -57,13 +58,18 @@ func (d *Doc) cleanFormats(t *transaction) {
 // isGap reports whether an item is between content: deleted, or not countable.
 func (it *item) isGap() bool { return it.deleted() || !it.countable() }
 
-// cleanGapAround deletes all but the last format of each key in the gap around it.
-func (d *Doc) cleanGapAround(it *item) {
+// cleanGapAround deletes all but the last format of each key in the gap around it. It
+// notes what is in cleaned gaps, because many of the deleted items may lie in one.
+func (d *Doc) cleanGapAround(it *item, cleaned map[*item]bool) {
+	if cleaned[it] {
+		return
+	}
 	for it.right != nil && it.right.isGap() {
 		it = it.right
 	}
 	seen := map[string]bool{}
 	for ; it != nil && it.isGap(); it = it.left {
+		cleaned[it] = true
 		if f, ok := it.content.(*formatContent); ok && !it.deleted() {
 			if seen[f.key] {
 				d.delete(it)

@@ -8,16 +8,17 @@ type Event struct {
 	Target *Type
 	Local  bool // changed by Transact, not by Apply
 
-	t      *transaction
-	before map[uint64]uint64 // client -> first clock that is new
-	part   *change
-	path   []any
+	t     *transaction
+	part  *change
+	depth int
+	from  *Type // that the observer observes, nil for the target itself
 }
 
 // change is what is known of a change to a type.
 type change struct {
-	list bool
-	keys []string
+	list  bool
+	keys  []string // in order
+	known map[string]bool
 }
 
 // note remembers that a type changed, in its sequence or at a key.
@@ -27,12 +28,13 @@ func (t *transaction) note(typ *Type, key *string) {
 		if t.parts == nil {
 			t.parts = map[*Type]*change{}
 		}
-		part = &change{}
+		part = &change{known: map[string]bool{}}
 		t.parts[typ] = part
 	}
 	if key == nil {
 		part.list = true
-	} else if !slices.Contains(part.keys, *key) {
+	} else if !part.known[*key] {
+		part.known[*key] = true
 		part.keys = append(part.keys, *key)
 	}
 }
@@ -42,10 +44,10 @@ type observer struct {
 	all func([]*Event)
 }
 
-// Observe calls fn after each transaction that changed the type itself, before its
-// update is emitted, until cancel is called. fn may read the document and edit it,
-// which makes a transaction of its own. What it panics with, Transact or Apply panics
-// with once everything is finished.
+// Observe calls fn after each transaction that from now on changes the type itself, before
+// its update is emitted, until cancel is called. fn may read the document and edit it,
+// which makes a transaction of its own; what it adds is in that update too, as in yjs.
+// What it panics with, Transact or Apply panics with once everything is finished.
 func (t *Type) Observe(fn func(*Event)) (cancel func()) { return t.observe(&observer{one: fn}) }
 
 // ObserveDeep is Observe for a type and all that lie in it. fn is called once for a
@@ -72,60 +74,92 @@ func (t *Type) observe(o *observer) (cancel func()) {
 	}
 }
 
-// notify calls the observers of what a transaction changed. It returns what one of them
-// panicked with.
-func (d *Doc) notify(t *transaction) (failed any) {
-	before := make(map[uint64]uint64, len(t.touched))
+// notify calls the observers of what a transaction changed.
+func (d *Doc) notify(t *transaction, calls *guarded) {
+	t.before = make(map[uint64]uint64, len(t.touched))
 	for _, s := range t.touched {
-		before[s.client] = s.before
+		t.before[s.client] = s.before
 	}
-	call := func(fn func()) {
-		defer func() {
-			if p := recover(); p != nil && failed == nil {
-				failed = p
-			}
-		}()
-		fn()
-	}
-	deep := map[*Type][]*Event{}
-	var outer []*Type // of deep, in order
+	var events []*Event
 	for _, typ := range slices.Clone(t.changed) {
 		part := t.parts[typ]
-		if part == nil || typ.item != nil && typ.item.deleted() {
+		if part == nil || typ.isDeleted() {
 			continue
 		}
-		e := &Event{Target: typ, Local: t.local, t: t, before: before, part: part}
-		for up := typ; up != nil; up = up.parent() {
+		e := &Event{Target: typ, Local: t.local, t: t, part: part}
+		events = append(events, e)
+		for _, o := range d.observers[typ] {
+			if o.one != nil {
+				calls.call(func() { o.one(e) })
+			}
+		}
+	}
+	d.notifyDeep(events, calls)
+}
+
+// notifyDeep calls those who observe a type and what lies in it.
+func (d *Doc) notifyDeep(events []*Event, calls *guarded) {
+	in := nesting{d.observers, map[*Type]level{}}
+	deep := map[*Type][]*Event{}
+	var outer []*Type // of deep, in order
+	for _, e := range events {
+		at := in.level(e.Target)
+		e.depth = at.depth
+		for up := at.observed; up != nil; up = in.level(up.parent()).observed {
 			if _, known := deep[up]; !known {
 				outer = append(outer, up)
 			}
 			deep[up] = append(deep[up], e)
 		}
-		for _, o := range d.observers[typ] {
-			if o.one != nil {
-				call(func() { o.one(e) })
-			}
-		}
 	}
 	for _, typ := range outer {
-		if typ.item != nil && typ.item.deleted() {
-			continue
-		}
 		for _, o := range d.observers[typ] {
-			if o.all == nil {
+			if o.all == nil || typ.isDeleted() {
 				continue
 			}
-			events := slices.DeleteFunc(slices.Clone(deep[typ]), func(e *Event) bool {
-				return e.Target.item != nil && e.Target.item.deleted()
-			})
+			events := slices.DeleteFunc(slices.Clone(deep[typ]), func(e *Event) bool { return e.Target.isDeleted() })
 			for _, e := range events {
-				e.path = pathOf(typ, e.Target)
+				e.from = typ
 			}
-			slices.SortStableFunc(events, func(a, b *Event) int { return len(a.path) - len(b.path) })
-			call(func() { o.all(events) })
+			slices.SortStableFunc(events, func(a, b *Event) int { return a.depth - b.depth })
+			calls.call(func() { o.all(events) })
 		}
 	}
-	return failed
+}
+
+func (t *Type) isDeleted() bool { return t.item != nil && t.item.deleted() }
+
+// nesting finds observed types around others. It walks over each type once, because
+// nesting may be as deep as an update is long.
+type nesting struct {
+	observers map[*Type][]*observer
+	levels    map[*Type]level
+}
+
+// level is how many types a type lies in, and the next observed one of them and itself.
+type level struct {
+	depth    int
+	observed *Type
+}
+
+func (n *nesting) level(t *Type) level {
+	at := level{depth: -1}
+	var unknown []*Type
+	for ; t != nil; t = t.parent() {
+		if l, ok := n.levels[t]; ok {
+			at = l
+			break
+		}
+		unknown = append(unknown, t)
+	}
+	for _, t := range slices.Backward(unknown) {
+		at.depth++
+		if len(n.observers[t]) > 0 {
+			at.observed = t
+		}
+		n.levels[t] = at
+	}
+	return at
 }
 
 // parent returns the type that a type lies in, nil for a root.
@@ -167,21 +201,29 @@ func (it *item) index() uint64 {
 		}
 		return n
 	}
-	for at := it.parent.start; at != it; at = at.right {
+	steps := 0
+	for at := it.parent.start; at != nil && at != it; at = at.right {
 		n += at.visibleLen()
+		steps++
 	}
+	it.parent.walked(steps)
 	return n
 }
 
 // Path returns the keys (string) and indices (uint64) that lead from the observed type
 // to the target, which is no path at all for Observe.
-func (e *Event) Path() []any { return slices.Clone(e.path) }
+func (e *Event) Path() []any {
+	if e.from == nil {
+		return nil
+	}
+	return pathOf(e.from, e.Target)
+}
 
 // ListChanged reports whether the sequence of the target changed.
 func (e *Event) ListChanged() bool { return e.part.list }
 
 func (e *Event) adds(it *item) bool {
-	before, touched := e.before[it.id.Client]
+	before, touched := e.t.before[it.id.Client]
 	return touched && it.id.Clock >= before
 }
 

@@ -101,7 +101,7 @@ func (t *Type) walk(p *item, pos, index int64) (*item, int64) {
 		p = p.right
 	}
 	for ; p.left != nil && pos > index; steps++ {
-		if steps == nearBy && t.spans != nil {
+		if steps == nearBy && t.spans != nil && uint64(index) < t.length {
 			it, before, _ := t.holder(uint64(index) + 1)
 			return it, int64(before)
 		}

@@ -14,7 +14,8 @@ const MaxDepth = 5000
 // ErrTooDeep is returned by reads of types nested deeper than MaxDepth.
 var ErrTooDeep = errors.New("yjs: types nested too deep")
 
-// ErrKind is returned by Declare when a root has another kind already.
+// ErrKind is returned by Declare when a root has another kind already, and by edits that
+// a type of its kind does not have.
 var ErrKind = errors.New("yjs: root has another kind")
 
 // Subdoc is a subdocument as its parent holds it.
@@ -30,8 +31,16 @@ type Insert struct {
 	Attributes Object // nil for none
 }
 
-// Declare fixes the kind of a root, as ydoc.getText(name) and its siblings do.
+// Declare fixes the kind of a root, as ydoc.getText(name) and its siblings do. Errors:
+// ErrKind, and ErrValue for a name that is not UTF-8.
 func (d *Doc) Declare(name string, kind Kind) (*Type, error) {
+	name, err := normalText(name)
+	if err != nil {
+		return nil, fmt.Errorf("declare %q: %w", name, err)
+	}
+	if kind > KindXMLText {
+		return nil, fmt.Errorf("declare %q as kind %d: %w", name, kind, ErrKind)
+	}
 	t := d.root(name)
 	switch t.kind {
 	case kind:

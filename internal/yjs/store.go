@@ -165,11 +165,18 @@ func (d *Doc) addStruct(it *item) {
 	s.push(it)
 }
 
-// touch notes that a client is about to get content.
+// touch notes that a client is about to get content. What observers add is new in the
+// update and the events of the transaction that they were told of too, as in yjs.
 func (d *Doc) touch(s *structs) {
-	if s.touchedIn != d.txn.seq {
-		s.touchedIn, s.before = d.txn.seq, s.state()
-		d.txn.touched = append(d.txn.touched, touch{s, s.before})
+	if s.touchedIn == d.txn.seq {
+		return
+	}
+	s.touchedIn, s.before = d.txn.seq, s.state()
+	d.txn.touched = append(d.txn.touched, touch{s, s.before})
+	for _, t := range d.ended[d.finished:] {
+		if _, known := t.before[s.client]; !known && t.before != nil {
+			t.before[s.client] = s.before
+		}
 	}
 }
 

@@ -12,7 +12,7 @@ type Transaction struct {
 func (tx *Transaction) Doc() *Doc { return tx.doc }
 
 func (tx *Transaction) open() bool {
-	return tx != nil && tx.doc.txn != nil && tx.doc.txn.seq == tx.seq
+	return tx != nil && tx.doc != nil && tx.doc.txn != nil && tx.doc.txn.seq == tx.seq
 }
 
 // transaction collects what is changed, until its end.
@@ -21,6 +21,7 @@ type transaction struct {
 	seq     uint64 // tells transactions apart, see Type.changedIn
 	deletes deleteSet
 	touched []touch           // clients that got structs
+	before  map[uint64]uint64 // client -> first clock that is new to observers, see touch
 	changed []*Type           // types that existed before, some perhaps deleted since
 	parts   map[*Type]*change // what changed in them, if somebody observes
 	toMerge []*item           // may merge with neighbours, beside new and deleted structs
@@ -82,14 +83,18 @@ func (d *Doc) Transact(fn func(tx *Transaction) error) error {
 	return fn(&Transaction{d, t.seq})
 }
 
-// transact runs fn, which brings in what others wrote, as a transaction.
+// transact runs fn, which brings in what others wrote, as a transaction, or as part of
+// the one that is open, which is not local then, as in yjs. The places of what changed
+// are dropped at once: in yjs edits go astray until the end.
 func (d *Doc) transact(fn func()) {
-	own := d.state(d.clientID)
+	if t := d.txn; t != nil {
+		t.local = false
+		fn()
+		t.forgetPlaces()
+		return
+	}
 	t := d.begin(false)
 	fn()
-	if d.edited && d.state(d.clientID) != own {
-		d.newClientID() // somebody else writes under it
-	}
 	d.end(t)
 }
 
@@ -112,37 +117,73 @@ func (d *Doc) end(t *transaction) {
 	if len(d.ended) > 1 {
 		return
 	}
-	var failed any
+	var calls guarded
 	for i := 0; i < len(d.ended); i++ {
 		t := d.ended[i]
+		d.finished = i
 		t.deletes.normalize()
+		own := d.clientID
+		taken := !t.local && d.edited && t.touches(own) // somebody else writes under it
 		if !t.local && d.edited {
-			for _, typ := range t.changed {
-				typ.places.forget()
-			}
+			t.forgetPlaces()
 		}
 		clean := !t.local && d.opts.Live && t.changedFormats()
 		if d.observed {
-			if p := d.notify(t); failed == nil {
-				failed = p
-			}
+			d.notify(t, &calls)
 		}
 		if clean {
 			cleaning := d.begin(true)
 			d.cleanFormats(t)
 			d.end(cleaning)
 		}
-		d.finish(t)
+		d.tidy(t)
+		if taken && d.clientID == own {
+			d.newClientID()
+		}
+		d.emit(t, &calls)
+		t.reset()
 	}
 	clear(d.ended)
-	d.ended = d.ended[:0]
-	if failed != nil {
-		panic(failed)
+	d.ended, d.finished = d.ended[:0], 0
+	if calls.panicked != nil {
+		panic(calls.panicked)
 	}
 }
 
-// finish drops deleted content and merges runs, at the places where yjs tries.
-func (d *Doc) finish(t *transaction) {
+// guarded calls functions of others. What the first of them panics with is kept, so that
+// it harms no document.
+type guarded struct{ panicked any }
+
+func (g *guarded) call(fn func()) {
+	defer func() {
+		if p := recover(); p != nil && g.panicked == nil {
+			g.panicked = p
+		}
+	}()
+	fn()
+}
+
+func (t *transaction) forgetPlaces() {
+	for _, typ := range t.changed {
+		typ.places.forget()
+	}
+}
+
+func (t *transaction) touches(client uint64) bool {
+	return slices.ContainsFunc(t.touched, func(s touch) bool { return s.client == client })
+}
+
+func (t *transaction) reset() {
+	t.deletes.reset()
+	clear(t.touched)
+	clear(t.changed)
+	clear(t.toMerge)
+	t.touched, t.changed, t.toMerge = t.touched[:0], t.changed[:0], t.toMerge[:0]
+	t.parts, t.before = nil, nil
+}
+
+// tidy drops deleted content and merges runs, at the places where yjs tries.
+func (d *Doc) tidy(t *transaction) {
 	for _, c := range t.deletes.clients {
 		d.collectRanges(c)
 	}
@@ -155,12 +196,6 @@ func (d *Doc) finish(t *transaction) {
 	for _, it := range slices.Backward(t.toMerge) {
 		d.mergeAround(it.id)
 	}
-	d.emit(t)
-	t.deletes.reset()
-	clear(t.touched)
-	clear(t.changed)
-	clear(t.toMerge)
-	t.touched, t.changed, t.toMerge, t.parts = t.touched[:0], t.changed[:0], t.toMerge[:0], nil
 }
 
 func (d *Doc) collectRanges(c clientRanges) {

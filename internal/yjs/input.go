@@ -262,6 +262,9 @@ func subdocContent(s Subdoc) (content, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, twice := opts.(Object).Get("guid"); twice {
+		return nil, fmt.Errorf("subdocument with a guid among its options: %w", ErrValue)
+	}
 	return newDocContent(guid, opts.(Object)), nil
 }
 

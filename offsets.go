@@ -57,12 +57,12 @@ func (t textReader) locate(value int, what string, count func(position) int) (at
 		return at, err
 	}
 	t.read(func(typ *yjs.Type) {
-		for op := range typ.Pieces() {
+		for _, v := range typ.Values() { // not Delta, in which formats can be far more than the text
 			left := value - count(at)
 			if left <= 0 {
 				return
 			}
-			s, isText := op.Value.(string)
+			s, isText := v.(string)
 			if !isText {
 				at.unit++ // what is embedded
 				continue

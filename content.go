@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/soma-sdk/soma/internal/yjs"
 )
@@ -21,7 +22,8 @@ import (
 // its Len, and only one goroutine may use it. What was inserted by a function that failed is used up.
 type Content interface {
 	// Err returns nil, or why reads find nothing and writes fail: ErrTxClosed,
-	// ErrWrongKind, ErrTypeDeleted, or what was wrong with the arguments of a New function.
+	// ErrWrongKind, ErrTypeDeleted, ErrInvalidValue for a root whose name is not UTF-8, or
+	// what was wrong with the arguments of a New function.
 	Err() error
 	// JSON returns what JSON.stringify makes of the type's toJSON in yjs: text as a
 	// string, XML as its markup. Errors: as Err, ErrTooLarge for content nested too deep.
@@ -34,7 +36,7 @@ type node struct {
 	typ  *yjs.Type // nil for a root
 	root string
 	kind yjs.Kind
-	err  error // of the New function
+	err  error // of the New function, or of the root's name
 }
 
 // home says where content is: in a transaction, in other free-standing content, or, if
@@ -76,9 +78,14 @@ func free(typ *yjs.Type, err error) *node {
 	return &node{home: &home{}, typ: typ}
 }
 
-// rootOf returns the node of a root.
+// rootOf returns the node of a root. Halves of surrogate pairs cannot be in its name: they
+// are U+FFFD on disk, which is the name of another root.
 func rootOf(s *txn, name string, kind yjs.Kind) *node {
-	return &node{home: &home{txn: s}, root: name, kind: kind}
+	n := &node{home: &home{txn: s}, root: name, kind: kind}
+	if !utf8.ValidString(name) {
+		n.err = fmt.Errorf("name of a root is not UTF-8: %w", ErrInvalidValue)
+	}
+	return n
 }
 
 // resolve returns the type, nil for a root that nothing is in and that is not to be made.

@@ -327,6 +327,8 @@ func TestContentErrors(t *testing.T) {
 		want error
 	}{
 		{"insert before the start", func(tx *soma.EditTx) error { return tx.Text("text").Insert(-1, "x", nil) }, soma.ErrOutOfRange},
+		{"root that is not UTF-8", func(tx *soma.EditTx) error { return tx.Text("\xff").Insert(0, "x", nil) }, soma.ErrInvalidValue},
+		{"root with half a pair", func(tx *soma.EditTx) error { return tx.Map("\xed\xa0\xbd").Set("a", 1) }, soma.ErrInvalidValue},
 		{"insert behind the end", func(tx *soma.EditTx) error { return tx.Text("text").Insert(5, "x", nil) }, soma.ErrOutOfRange},
 		{"insert far behind the end", func(tx *soma.EditTx) error { return tx.Text("text").Insert(math.MaxInt, "x", nil) }, soma.ErrOutOfRange},
 		{"insert of no UTF-8", func(tx *soma.EditTx) error { return tx.Text("text").Insert(0, "x\xff", nil) }, soma.ErrInvalidValue},
@@ -647,6 +649,7 @@ func TestOffsets(t *testing.T) {
 	db := somatest.Open(t)
 	space := newSpace(t, db, "space")
 	wantValue(t, "UTF16Len", soma.UTF16Len("aä\U0001F600\uFFFDz"), 6)
+	wantValue(t, "UTF16Len of ASCII around more", soma.UTF16Len("abc\U0001F600defä"), 9)
 	wantValue(t, "UTF16Len of half a pair", soma.UTF16Len("\xed\xa0\xbdx"), 2)
 	edit(t, db, space, "page", func(tx *soma.EditTx) error {
 		text := tx.Text("text")

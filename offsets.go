@@ -9,20 +9,34 @@ import (
 
 // UTF16Len returns the length of a string in UTF-16 units: how far an index moves over it.
 func UTF16Len(s string) int {
-	n := 0
-	for p := (position{}); p.byte < len(s); {
-		p.step(s[p.byte:])
-		n = p.unit
+	var p position
+	for p.byte < len(s) {
+		p.advance(s[p.byte:], len(s))
 	}
-	return n
+	return p.unit
 }
 
 // position is a place in a text, counted in each way.
 type position struct{ unit, byte, rune int }
 
+// advance moves over the first character of what follows, or over more if these count the
+// same in each way, but at most over max. It returns the bytes that it moved over.
+func (p *position) advance(rest string, max int) (size int) {
+	for size < min(len(rest), max) && rest[size] < utf8.RuneSelf {
+		size++
+	}
+	if size == 0 {
+		return p.step(rest)
+	}
+	p.unit += size
+	p.byte += size
+	p.rune += size
+	return size
+}
+
 // step moves over the first character of what follows. A half of a surrogate pair, which
 // is no UTF-8 but has three bytes, is one.
-func (p *position) step(rest string) {
+func (p *position) step(rest string) (size int) {
 	r, size := utf8.DecodeRuneInString(rest)
 	units := 1
 	switch {
@@ -34,6 +48,7 @@ func (p *position) step(rest string) {
 	p.unit += units
 	p.byte += size
 	p.rune++
+	return size
 }
 
 // locate returns the first place of a text at which count has a value.
@@ -41,17 +56,23 @@ func (t textReader) locate(value int, what string, count func(position) int) (at
 	if err := t.Err(); err != nil {
 		return at, err
 	}
-	var delta []yjs.Insert
-	t.read(func(typ *yjs.Type) { delta = typ.Delta() })
-	for _, op := range delta {
-		s, isText := op.Value.(string)
-		if !isText && count(at) < value {
-			at.unit++ // what is embedded
+	t.read(func(typ *yjs.Type) {
+		for _, v := range typ.Values() { // not Delta, in which formats can be far more than the text
+			left := value - count(at)
+			if left <= 0 {
+				return
+			}
+			s, isText := v.(string)
+			if !isText {
+				at.unit++ // what is embedded
+				continue
+			}
+			for s != "" && left > 0 {
+				size := at.advance(s, left)
+				s, left = s[size:], value-count(at)
+			}
 		}
-		for from := at.byte; isText && at.byte-from < len(s) && count(at) < value; {
-			at.step(s[at.byte-from:])
-		}
-	}
+	})
 	if count(at) != value {
 		return position{}, fmt.Errorf("%s %d: %w", what, value, ErrOutOfRange)
 	}

@@ -81,12 +81,19 @@ func detectEmpty(root *yjs.Type) Shape {
 	return Plain
 }
 
+// maxDetectFormats bounds the formats that detectText looks at, each as often as it is in
+// force: with many at once a small document has billions.
+const maxDetectFormats = 1 << 18
+
 // detectText tells a Quill from a plain text: by its root, if the text is more than
 // characters or has lines, or by formats and embeds that Quill has.
 func detectText(root *yjs.Type) Shape {
 	named := root.Name() == "text" || root.Name() == "quill"
-	rich, last := false, ""
+	rich, last, formats := false, "", 0
 	for p := range root.Pieces() {
+		if formats += len(p.Attributes); formats > maxDetectFormats {
+			break
+		}
 		s, isString := p.Value.(string)
 		if isString {
 			last = s

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -204,6 +205,27 @@ func TestMany(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestDetectAmongFormats detects the shape of a text that listing all formats in force
+// would make gigabytes of.
+func TestDetectAmongFormats(t *testing.T) {
+	const many, limit = 20_000, 64 << 20
+	var tr tree
+	text := tr.root("text")
+	for i := range many {
+		text.format(fmt.Sprint("f", i), "true").text("x")
+	}
+	doc := loadTree(t, &tr)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if root, detected := shape.Detect(doc); root != "text" || detected != shape.Quill {
+		t.Errorf("Detect = %q, %s", root, detected)
+	}
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > limit {
+		t.Errorf("Detect took %d bytes of memory, at most %d were to be", took, limit)
 	}
 }
 

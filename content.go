@@ -335,6 +335,7 @@ func contentError(err error) error {
 		{yjs.ErrKind, ErrWrongKind},
 		{yjs.ErrClosed, ErrTxClosed},
 		{yjs.ErrTooDeep, ErrTooLarge},
+		{yjs.ErrTooLarge, ErrTooLarge},
 		{yjs.ErrClock, ErrTooLarge},
 	} {
 		if errors.Is(err, known.engine) {

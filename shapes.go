@@ -175,7 +175,7 @@ func (d Documents) read(ctx context.Context, op string, space SpaceID, id Docume
 
 // unreadable translates an error of reading content.
 func unreadable(op string, id DocumentID, err error) error {
-	if errors.Is(err, yjs.ErrTooDeep) || errors.Is(err, shape.ErrTooLarge) {
+	if errors.Is(err, yjs.ErrTooDeep) || errors.Is(err, yjs.ErrTooLarge) || errors.Is(err, shape.ErrTooLarge) {
 		err = fmt.Errorf("%w: %w", ErrTooLarge, err)
 	}
 	if err != nil {

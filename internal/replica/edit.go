@@ -43,16 +43,16 @@ func (r *Replica) Edit(
 	update, err := in.transact(fn)
 	switch {
 	case err != nil:
-		clean = update == nil
+		clean = update == nil && in.doc.Faithful()
 		return Revision{}, err
 	case update == nil:
-		clean = true
+		clean = in.doc.Faithful()
 		return r.revision(ctx, space, doc)
 	case len(update) > MaxEditBytes:
 		return Revision{}, fmt.Errorf("edit of %d bytes, at most %d are allowed: %w", len(update), MaxEditBytes, core.ErrTooLarge)
 	}
 	rev, err := r.commitEdit(ctx, in, update, opts)
-	clean = err == nil
+	clean = err == nil && in.doc.Faithful()
 	return rev, err
 }
 

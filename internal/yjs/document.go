@@ -50,6 +50,8 @@ type Doc struct {
 	listeners []*listener
 	scratch   writer // of emit
 	extension extension
+
+	unfaithful bool // see Faithful
 }
 
 // NewDoc returns an empty document.

@@ -65,6 +65,7 @@ func (d *Doc) insert(left, right *item, parent *Type, key *string, c content, le
 		it.rightOrigin = right.id
 		it.bits |= flagRightOrigin
 	}
+	d.judge(it)
 	d.integrate(it, 0)
 	return it
 }

@@ -223,14 +223,19 @@ func (d *Doc) deleteList(t *Type, index, length uint64) error {
 		}
 		at = d.cutAfter(at, rest).right
 	}
+	steps := 0
 	for left := length; left > 0 && at != nil; at = at.right {
 		if at.deleted() {
-			continue
+			if steps++; steps%nearBy > 0 || t.spans == nil || t.length <= index {
+				continue
+			}
+			at, _, _ = t.holder(index + 1) // all until there is deleted
 		}
 		d.cutAfter(at, left)
 		left -= at.length
 		d.delete(at)
 	}
 	t.places.deleted(index, length)
+	t.walked(steps)
 	return nil
 }

@@ -236,6 +236,21 @@ func (p *textPlace) forward() {
 	p.left, p.right = p.right, p.right.right
 }
 
+// leap goes behind all that is deleted, if the index can tell where that ends.
+func (p *textPlace) leap() bool {
+	t := p.typ
+	switch {
+	case t.spans == nil || t.formats:
+		return false
+	case p.index < t.length:
+		p.right, _, _ = t.holder(p.index + 1)
+		p.left = p.right.left
+	default:
+		p.left, p.right = t.lastItem(), nil
+	}
+	return true
+}
+
 // put inserts content and goes behind it.
 func (p *textPlace) put(c content, length uint64) {
 	p.right = p.d.insert(p.left, p.right, p.typ, nil, c, length)
@@ -327,6 +342,7 @@ func (p *textPlace) extend(added string, length uint64) bool {
 	if !ok || (right != nil) != it.is(flagRightOrigin) || right != nil && right.id != it.rightOrigin || endsHigh(text.text) {
 		return false
 	}
+	d.unfaithful = d.unfaithful || !carried(added)
 	d.touch(s)
 	d.extension = extension{it, it.length}
 	text.text = append(text.text, added...)
@@ -340,15 +356,18 @@ func (p *textPlace) extend(added string, length uint64) bool {
 
 // skipEqual goes behind formats that are to be in force anyway.
 func (p *textPlace) skipEqual(given *formats) {
+	walked := 0
 	for p.right != nil {
-		if !p.right.deleted() {
-			f, ok := p.right.content.(*formatContent)
-			if !ok || !given.get(f.key).equal(f) {
-				return
+		if p.right.deleted() {
+			if walked++; walked%nearBy == 0 && p.leap() {
+				continue
 			}
+		} else if f, ok := p.right.content.(*formatContent); !ok || !given.get(f.key).equal(f) {
+			break
 		}
 		p.forward()
 	}
+	p.typ.walked(walked)
 }
 
 // startFormats inserts what is to be in force and is not. It returns what was in force
@@ -422,7 +441,13 @@ func (p *textPlace) delete(length uint64) {
 		before = p.now.clone()
 	}
 	start, left := p.right, length
+	walked := 0
 	for left > 0 && p.right != nil {
+		if p.right.deleted() {
+			if walked++; walked%nearBy == 0 && p.leap() {
+				continue
+			}
+		}
 		if it := p.right; !it.deleted() && it.isInText() {
 			if left < it.length {
 				p.d.cleanStart(ID{it.id.Client, it.id.Clock + left})
@@ -436,4 +461,5 @@ func (p *textPlace) delete(length uint64) {
 		p.d.cleanGap(start, p.right, &before, &p.now)
 	}
 	p.typ.places.deleted(p.index, length-left)
+	p.typ.walked(walked)
 }

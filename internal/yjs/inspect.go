@@ -13,11 +13,10 @@ func (t *Type) Deleted() bool { return t.item != nil && t.item.deleted() }
 // is the same whatever was asked before. Errors: ErrKind.
 func (d *Doc) As(name string, kind Kind) (*Type, error) {
 	t := d.root(name)
-	switch {
-	case t.kind == kind:
-	case !t.fits(kind):
+	if !t.fits(kind) {
 		return nil, fmt.Errorf("root %q is a %s, not a %s: %w", name, t.Kind(), kind, ErrKind)
-	default:
+	}
+	if t.kind != kind {
 		t.kind, t.places = kind, nil
 	}
 	return t, nil

@@ -1,5 +1,7 @@
 package yjs
 
+import "bytes"
+
 // Item is one struct of a document: a run of content that one client wrote, or
 // the place of content that is gone (GC) or not known (Skip, in updates only).
 type item struct {
@@ -44,6 +46,12 @@ func (it *item) isInText() bool {
 		return true
 	}
 	return false
+}
+
+// startsReplaced reports whether it is text that starts with U+FFFD.
+func (it *item) startsReplaced() bool {
+	c, ok := it.content.(*stringContent)
+	return ok && bytes.HasPrefix(c.text, []byte(replacement))
 }
 
 func (it *item) countable() bool { return it.content != nil && it.content.countable() }

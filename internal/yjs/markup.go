@@ -9,7 +9,7 @@ import (
 
 // Markup returns the XML of a type as toString does in yjs. It is for reading by
 // people and equal to yjs, not for parsing: nothing is escaped. It returns
-// ErrTooDeep.
+// ErrTooDeep and ErrTooLarge.
 func (t *Type) Markup() (string, error) {
 	b, err := t.markup(nil, 0)
 	return string(b), err
@@ -53,6 +53,9 @@ func (t *Type) markup(b []byte, depth int) ([]byte, error) {
 func (t *Type) appendChildren(b []byte, depth int) ([]byte, error) {
 	var err error
 	for _, v := range t.Values() {
+		if len(b) > MaxReadBytes {
+			return nil, ErrTooLarge
+		}
 		if b, err = appendString(b, v, depth); err != nil {
 			return nil, err
 		}
@@ -63,7 +66,10 @@ func (t *Type) appendChildren(b []byte, depth int) ([]byte, error) {
 // appendFormatted writes formats as elements around the text.
 func (t *Type) appendFormatted(b []byte, depth int) ([]byte, error) {
 	var err error
-	for _, piece := range t.Delta() {
+	for piece := range t.Pieces() {
+		if len(b) > MaxReadBytes {
+			return nil, ErrTooLarge
+		}
 		nodes := sortedMembers(piece.Attributes)
 		for _, node := range nodes {
 			b = append(b, '<')

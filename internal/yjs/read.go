@@ -14,6 +14,10 @@ const MaxDepth = 5000
 // ErrTooDeep is returned by reads of types nested deeper than MaxDepth.
 var ErrTooDeep = errors.New("yjs: types nested too deep")
 
+// MaxReadBytes bounds what one call of ToJSON, JSON or Markup writes, about: formats that
+// lie in each other make markup far larger than its text.
+const MaxReadBytes = 256 << 20
+
 // ErrKind is returned by Declare when a root has another kind already, and by edits that
 // a type of its kind does not have.
 var ErrKind = errors.New("yjs: root has another kind")
@@ -269,25 +273,38 @@ func (t *Type) Pieces() iter.Seq[Insert] {
 }
 
 // ToJSON returns what toJSON of the type returns in yjs: plain values, and Subdoc
-// for subdocuments. XML becomes its markup. It returns ErrTooDeep.
-func (t *Type) ToJSON() (any, error) { return t.toJSON(0) }
+// for subdocuments. XML becomes its markup. It returns ErrTooDeep and ErrTooLarge.
+func (t *Type) ToJSON() (any, error) { return new(reading).toJSON(t, 0) }
 
-func (t *Type) toJSON(depth int) (any, error) {
+// reading counts what it reads.
+type reading struct{ bytes int }
+
+func (r *reading) text(b []byte) (any, error) {
+	if r.bytes += len(b); r.bytes > MaxReadBytes {
+		return nil, ErrTooLarge
+	}
+	return string(b), nil
+}
+
+func (r *reading) toJSON(t *Type, depth int) (any, error) {
 	if depth > MaxDepth {
 		return nil, ErrTooDeep
 	}
 	plain := func(v any) (any, error) {
 		if nested, ok := v.(*Type); ok {
-			return nested.toJSON(depth + 1)
+			return r.toJSON(nested, depth+1)
 		}
 		return v, nil
 	}
 	switch t.Kind() {
 	case KindText:
-		return t.Text(), nil
+		return r.text([]byte(t.Text()))
 	case KindXMLText, KindXMLElement, KindXMLFragment:
 		b, err := t.markup(nil, depth)
-		return string(b), err
+		if err != nil {
+			return nil, err
+		}
+		return r.text(b)
 	case KindMap, KindXMLHook:
 		var o objectBuilder
 		for _, m := range t.Entries() {
@@ -323,8 +340,9 @@ func AppendJSON(b []byte, v any) []byte { return appendJSON(b, v) }
 // JSON returns an object with ToJSON of every root, in the order of Roots.
 func (d *Doc) JSON() ([]byte, error) {
 	var o objectBuilder
+	var r reading
 	for _, t := range d.roots {
-		v, err := t.ToJSON()
+		v, err := r.toJSON(t, 0)
 		if err != nil {
 			return nil, fmt.Errorf("root %q: %w", t.name, err)
 		}

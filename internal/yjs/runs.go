@@ -6,8 +6,9 @@ import (
 	"fmt"
 )
 
-// ErrTooLarge is returned by Split for a single value that exceeds the limit.
-var ErrTooLarge = errors.New("yjs: value exceeds the limit")
+// ErrTooLarge is returned by Split for a single value that exceeds the limit, and by
+// reads of more than MaxReadBytes.
+var ErrTooLarge = errors.New("yjs: content exceeds the limit")
 
 // Coalesce merges runs within an update without building a document: what was
 // typed letter by letter becomes one struct. Nothing is lost, deleted text

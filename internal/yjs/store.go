@@ -214,6 +214,9 @@ func (d *Doc) cleanEnd(id ID) *item {
 // the structs.
 func (d *Doc) split(left *item, offset uint64) *item {
 	right := left.cut(offset, true)
+	if d.txn.local && right.startsReplaced() {
+		d.unfaithful = true // perhaps a pair was cut, and nothing tells others so
+	}
 	d.cutKeyed = d.cutKeyed || left.parentSub != nil
 	right.left, right.right = left, left.right
 	left.right = right

@@ -113,9 +113,10 @@ func (s *txn) roots() (names []string) {
 // fn is called once, in this goroutine, with the document as it is committed, and what it
 // changes is stored as one Yjs update in one entry, with one event. If fn returns an
 // error, panics, ends its goroutine or changes nothing, nothing is stored and no event
-// fires; the error is returned, the panic goes on. An Edit that changes nothing returns the
-// revision that there is, of a document that was never written one of no time and an empty
-// state vector. A deleted document has its content still, and a change brings it back.
+// fires; the error is returned, wrapped, and a panic goes on. An Edit that changes nothing
+// returns the revision that there is, of a document that was never written one of no time
+// and an empty state vector. A deleted document has its content still, and a change brings
+// it back.
 //
 // Edits of one document come one after the other, beside Upserts and imports: all of these
 // merge. It is kept in memory, within MaxLiveBytes, so that the next Edit costs what it

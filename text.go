@@ -47,7 +47,8 @@ type Text interface {
 	Format(index, length int, attributes Attributes) error
 	// Delete deletes a range.
 	Delete(index, length int) error
-	// ApplyDelta makes several changes in one pass from the start.
+	// ApplyDelta makes several changes in one pass from the start. As in yjs, keeping more
+	// than there is adds line breaks, at most 1,024.
 	ApplyDelta(delta []DeltaOp) error
 	// SetAttribute sets an attribute of the text as a whole.
 	SetAttribute(key string, value any) error

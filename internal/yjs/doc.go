@@ -11,9 +11,9 @@
 // declared roots, Encode returns the bytes of Y.encodeStateAsUpdate; Merge, Diff
 // and StateVector return those of Y.mergeUpdates, Y.diffUpdate and
 // Y.encodeStateVectorFromUpdate. For the same operations under the same client ID, a
-// Doc that is Live emits the updates that a Y.Doc emits. Compact returns a canonical form that depends
-// only on the set of structs and deletions: runs fully merged, deleted content
-// dropped.
+// Doc that is Live emits the updates that a Y.Doc emits. Compact returns a canonical
+// form that depends only on the set of structs and deletions: runs fully merged,
+// deleted content dropped.
 //
 // Bytes from outside are decoded completely and checked before anything is
 // applied, so every function either succeeds or returns an error wrapping

@@ -23,6 +23,7 @@ type editor struct {
 	emitted   [][]byte
 	announced [][]byte
 	observed  []yjstest.Observation
+	receiving bool
 }
 
 func newEditor(id uint64) *editor {
@@ -56,6 +57,9 @@ func (e *editor) Announced() [][]byte {
 func (e *editor) Watch() {
 	for _, root := range e.declared {
 		root.ObserveDeep(func(events []*yjs.Event) {
+			if e.receiving && events[0].Local {
+				return // the clean-up, which node/events.mjs leaves out too
+			}
 			list := make([]any, len(events))
 			for i, event := range events {
 				list[i] = exportedEvent(event)
@@ -63,6 +67,13 @@ func (e *editor) Watch() {
 			e.observed = append(e.observed, yjstest.Observation{Root: root.Name(), Events: list})
 		})
 	}
+}
+
+// Apply implements yjstest.Doc.
+func (e *editor) Apply(update []byte) error {
+	e.receiving = true
+	defer func() { e.receiving = false }()
+	return e.liveDoc.Apply(update)
 }
 
 func (e *editor) Observed() ([]yjstest.Observation, error) {

@@ -3,7 +3,8 @@
 // Reading the delta of a YTextEvent deletes formats that it finds redundant, in a
 // transaction of its own. So nobody observes the clients of a session: the step is
 // played again, in a document that has played all steps before it and is dropped
-// after. Transactions that begin while a delta is read are left out.
+// after. Transactions that begin while a delta is read are left out, and so is the
+// clean-up after a received update, which finds less to do once deltas were read.
 
 import * as Y from 'yjs'
 import { applyOp } from './ops.mjs'
@@ -42,6 +43,7 @@ export const eventsOf = (steps, roots, prepare, blob) => {
   const doc = new Y.Doc({ gc: true, guid: 'root' })
   prepare(doc)
   declare(doc, roots)
+  const last = steps[steps.length - 1]
   for (const step of steps.slice(0, -1)) play(doc, step, blob)
   const calls = []
   const caused = new Set()
@@ -49,12 +51,12 @@ export const eventsOf = (steps, roots, prepare, blob) => {
   doc.on('beforeTransaction', (transaction) => { if (reading) caused.add(transaction) })
   for (const name of Object.keys(roots)) {
     doc.share.get(name).observeDeep((events, transaction) => {
-      if (caused.has(transaction)) return
+      if (caused.has(transaction) || (last.apply !== undefined && transaction.local)) return
       reading = true
       calls.push([name, sent(encodeValue(events.map(describe)))])
       reading = false
     })
   }
-  play(doc, steps[steps.length - 1], blob)
+  play(doc, last, blob)
   return calls
 }

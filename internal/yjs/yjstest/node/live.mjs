@@ -9,7 +9,10 @@
 
 import { once } from 'node:events'
 import { parseArgs } from 'node:util'
+import { settings } from './families.mjs'
 import { familyNames, play } from './sessions.mjs'
+
+settings.halves = false
 
 // yjs warns with console.log; stdout is for sessions.
 console.log = console.error

@@ -203,11 +203,7 @@ func (n *node) length() (length int) {
 
 // delete deletes a part of a sequence.
 func (n *node) delete(index, length int) error {
-	at, err := units(index)
-	if err != nil {
-		return err
-	}
-	count, err := units(length)
+	at, count, err := unitRange(index, length)
 	if err != nil {
 		return err
 	}

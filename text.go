@@ -101,11 +101,7 @@ func (t text) InsertEmbed(index int, value any, attributes Attributes) error {
 }
 
 func (t text) Format(index, length int, attributes Attributes) error {
-	at, err := units(index)
-	if err != nil {
-		return err
-	}
-	count, err := units(length)
+	at, count, err := unitRange(index, length)
 	if err != nil {
 		return err
 	}

@@ -77,3 +77,11 @@ func units(n int) (uint64, error) {
 	}
 	return uint64(n), nil
 }
+
+// unitRange is units for a part of a sequence.
+func unitRange(index, length int) (at, count uint64, err error) {
+	if at, err = units(index); err == nil {
+		count, err = units(length)
+	}
+	return at, count, err
+}

@@ -127,8 +127,7 @@ func (c *stringContent) offset(length, units uint64) (at int, inPair bool) {
 func (c *stringContent) join(right content) {
 	text := right.(*stringContent).text
 	if pairs(c.text, text) {
-		low := 0xD000 | rune(text[1]&0x3f)<<6 | rune(text[2]&0x3f)
-		c.text, text = appendWTF8(c.text, low), text[3:]
+		c.text, text = appendWTF8(c.text, surrogate(text)), text[3:]
 	}
 	c.text = append(c.text, text...)
 }

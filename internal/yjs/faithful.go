@@ -1,9 +1,6 @@
 package yjs
 
-import (
-	"bytes"
-	"math"
-)
+import "math"
 
 // Faithful reports whether the document is what a reader of its updates has. As in yjs,
 // the one who edits holds values as they were given, of which an update cannot carry
@@ -36,20 +33,7 @@ func carriedContent(c content) bool {
 }
 
 // carried reports whether text holds no half of a surrogate pair.
-func carried[T string | []byte](text T) bool {
-	b := []byte(text)
-	for at := bytes.IndexByte(b, 0xED); at >= 0; {
-		if isSurrogate(b[at:]) {
-			return false
-		}
-		next := bytes.IndexByte(b[at+1:], 0xED)
-		if next < 0 {
-			return true
-		}
-		at += 1 + next
-	}
-	return true
-}
+func carried[T string | []byte](text T) bool { return indexSurrogate([]byte(text)) < 0 }
 
 // carriedValue reports whether lib0's "any" carries a value.
 func carriedValue(v any) bool {

@@ -127,7 +127,7 @@ func normalText(s string) (string, error) {
 			if !isSurrogate([]byte(s[i:min(i+3, len(s))])) || s[i+1]&0xC0 != 0x80 || s[i+2]&0xC0 != 0x80 {
 				return "", fmt.Errorf("string is not UTF-8: %w", ErrValue)
 			}
-			r, size = 0xD000|rune(s[i+1]&0x3f)<<6|rune(s[i+2]&0x3f), 3
+			r, size = surrogate([]byte(s[i:i+3])), 3
 		}
 		b = appendWTF8(b, r)
 		i += size

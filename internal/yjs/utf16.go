@@ -86,7 +86,7 @@ func utf16Units(s string) []rune {
 	var units []rune
 	for i := 0; i < len(s); {
 		if b := s[i:]; len(b) >= 3 && isSurrogate([]byte(b[:3])) {
-			units = append(units, 0xD000|rune(b[1]&0x3f)<<6|rune(b[2]&0x3f))
+			units = append(units, surrogate([]byte(b[:3])))
 			i += 3
 			continue
 		}
@@ -106,17 +106,27 @@ func isSurrogate(b []byte) bool {
 	return len(b) >= 3 && b[0] == 0xED && b[1] >= 0xA0
 }
 
+// surrogate returns the half that b starts with.
+func surrogate(b []byte) rune { return 0xD000 | rune(b[1]&0x3f)<<6 | rune(b[2]&0x3f) }
+
+// indexSurrogate returns where the first surrogate half is, -1 for none.
+func indexSurrogate(b []byte) int {
+	for from := 0; ; {
+		at := bytes.IndexByte(b[from:], 0xED)
+		if at < 0 {
+			return -1
+		}
+		if from += at; isSurrogate(b[from:]) {
+			return from
+		}
+		from++
+	}
+}
+
 // replaceSurrogates overwrites lone surrogate halves with U+FFFD.
 func replaceSurrogates(b []byte) {
-	for at := bytes.IndexByte(b, 0xED); at >= 0; {
-		if isSurrogate(b[at:]) {
-			copy(b[at:], replacement)
-		}
-		next := bytes.IndexByte(b[at+1:], 0xED)
-		if next < 0 {
-			return
-		}
-		at += 1 + next
+	for at := indexSurrogate(b); at >= 0; at = indexSurrogate(b) {
+		b = b[at+copy(b[at:], replacement):]
 	}
 }
 
@@ -126,8 +136,8 @@ func appendWTF8(b []byte, r rune) []byte {
 	if r < 0xD800 || r > 0xDFFF {
 		return utf8.AppendRune(b, r)
 	}
-	if n := len(b); r >= 0xDC00 && n >= 3 && b[n-3] == 0xED && b[n-2] >= 0xA0 && b[n-2] < 0xB0 {
-		high := rune(0xD000) | rune(b[n-2]&0x3f)<<6 | rune(b[n-1]&0x3f)
+	if n := len(b); r >= 0xDC00 && endsHigh(b) {
+		high := surrogate(b[n-3:])
 		return utf8.AppendRune(b[:n-3], (high-0xD800)<<10+(r-0xDC00)+0x10000)
 	}
 	return append(b, 0xE0|byte(r>>12), 0x80|byte(r>>6)&0x3f, 0x80|byte(r)&0x3f)

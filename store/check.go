@@ -15,7 +15,8 @@ const checkPage = 1024
 // Check implements core.View.
 func (v *view) Check(fn func(core.Damage) error) error {
 	for _, check := range []func(func(core.Damage) error) error{
-		v.checkPages, v.checkReferences, v.checkOrphans, v.checkValues, v.checkSizes, v.checkAuthSets, v.checkTails, v.checkEarly, v.checkJoining,
+		v.checkPages, v.checkReferences, v.checkOrphans, v.checkValues, v.checkSizes, v.checkAuthSets, v.checkTails, v.checkEarly, v.checkJoining, v.checkCollections,
+		v.checkDrafts,
 	} {
 		if err := check(fn); err != nil {
 			return err
@@ -84,6 +85,9 @@ var orphans = []orphan{
 	{"doc_early", "doc", "doc"},
 	{"doc_lost", "space", "space"},
 	{"doc_lost", "doc", "doc"},
+	{"page", "space", "space"},
+	{"page_move", "space", "space"},
+	{"page_put", "space", "space"},
 }
 
 func (o orphan) condition() string {
@@ -96,6 +100,7 @@ var unknownPeers = []orphan{
 	{"member", "added_by", "peer"},
 	{"invite", "created_by", "peer"},
 	{"parked", "author", "peer"},
+	{"page", "created_by", "peer"},
 }
 
 func (v *view) checkOrphans(fn func(core.Damage) error) error {
@@ -129,6 +134,8 @@ var impossible = []struct{ table, condition string }{
 	{"frontier", "chain NOT IN (0, 1)"},
 	{"member", "role NOT BETWEEN 0 AND 255 OR kind NOT BETWEEN 0 AND 255"},
 	{"invite", "role NOT BETWEEN 0 AND 255"},
+	{"page", "state NOT BETWEEN 0 AND 3 OR archived NOT IN (0, 1)"},
+	{"page_move", "kind NOT BETWEEN 0 AND 255 OR was_state NOT BETWEEN 0 AND 3"},
 }
 
 func (v *view) checkValues(fn func(core.Damage) error) error {

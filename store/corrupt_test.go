@@ -111,8 +111,9 @@ func TestLogWithoutDatabaseIsKept(t *testing.T) {
 
 func TestDamageIsFoundAfterACrash(t *testing.T) {
 	content := filled(t)
-	for i := range 4096 { // a whole page in the middle
-		content[50*4096+i] = 0xa5
+	middle := len(content) / 4096 / 2 * 4096
+	for i := range 4096 { // a whole page, far from those of the schema
+		content[middle+i] = 0xa5
 	}
 	dir := t.TempDir()
 	for _, name := range []string{"soma.db", "soma.unclean"} {

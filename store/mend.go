@@ -88,7 +88,7 @@ func (t *tx) Sweep() error {
 
 // ResetSpace implements core.Tx.
 func (t *tx) ResetSpace(space int64) error {
-	for _, table := range []string{"member", "invite", "verdict", "writer_head", "frontier", "auth_set", "field", "doc_lost"} {
+	for _, table := range []string{"member", "invite", "verdict", "writer_head", "frontier", "auth_set", "field", "doc_lost", "page", "page_move", "page_put"} {
 		if _, err := t.c.exec("DELETE FROM "+table+" WHERE space = ?", space); err != nil {
 			return fmt.Errorf("reset %s of space %d: %w", table, space, err)
 		}

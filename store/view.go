@@ -15,13 +15,17 @@ var _ core.View = (*view)(nil)
 // tx is a view of the writer's connection that can change rows.
 type tx struct {
 	view
-	hooks []func()
+	hooks     []func() // of a rollback
+	committed []func()
 }
 
 var _ core.Tx = (*tx)(nil)
 
 // OnRollback implements core.Tx.
 func (t *tx) OnRollback(fn func()) { t.hooks = append(t.hooks, fn) }
+
+// OnCommit implements core.Tx.
+func (t *tx) OnCommit(fn func()) { t.committed = append(t.committed, fn) }
 
 // undo runs the hooks, latest first.
 func (t *tx) undo() {

@@ -318,6 +318,11 @@ func (w *writer) commit() {
 		return
 	}
 	w.begun = false
+	for _, j := range w.batch {
+		for _, hook := range j.tx.committed {
+			hook()
+		}
+	}
 	for i, j := range w.batch {
 		j.answer(nil)
 		w.batch[i] = nil

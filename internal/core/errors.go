@@ -22,6 +22,9 @@ var (
 	ErrInvalidEvent   = errors.New("soma: invalid event")
 	ErrInvalidArchive = errors.New("soma: invalid space archive")
 	ErrInvalidTicket  = errors.New("soma: invalid ticket")
+	ErrInvalidTime    = errors.New("soma: invalid time")
+	ErrClockSkew      = errors.New("soma: time is too far ahead")
+	ErrInvalidDraft   = errors.New("soma: invalid draft")
 	ErrTooLarge       = errors.New("soma: value exceeds its limit")
 	ErrExists         = errors.New("soma: exists already")
 	ErrClientIDTaken  = errors.New("soma: the Yjs clientID is taken")
@@ -34,5 +37,17 @@ var (
 	ErrInvalidValue   = errors.New("soma: value that no document can hold")
 	ErrTypeIntegrated = errors.New("soma: content is part of a document already")
 	ErrTypeDeleted    = errors.New("soma: content was deleted")
+	ErrPageCycle      = errors.New("soma: a page cannot be under itself")
+	ErrInvalidPlace   = errors.New("soma: no such place in the page tree")
 	ErrWrongKind      = errors.New("soma: content of another kind")
+
+	// Of collections.
+	ErrInvalidJSON        = errors.New("soma: invalid JSON")
+	ErrInvalidRecord      = errors.New("soma: invalid record")
+	ErrCollectionFull     = errors.New("soma: collection is full")
+	ErrReservedCollection = errors.New("soma: name is reserved")
+
+	// Of the storage bridge.
+	ErrInvalidSnapshot = errors.New("soma: invalid storage snapshot")
+	ErrInvalidSeq      = errors.New("soma: invalid sequence number")
 )

@@ -26,12 +26,20 @@ type DocumentID = string
 // CheckID reports ErrInvalidID unless id is non-empty printable UTF-8 of at
 // most MaxIDBytes bytes. The space U+0020 counts as printable; other white space,
 // control, invisible and private-use characters do not.
-func CheckID(kind, id string) error {
+func CheckID(kind, id string) error { return checkText(kind, id, MaxIDBytes) }
+
+// MaxKeyBytes bounds the key of a record, which may be made of two IDs.
+const MaxKeyBytes = 2 * MaxIDBytes
+
+// CheckKey is CheckID for the key of a record, of at most MaxKeyBytes bytes.
+func CheckKey(key string) error { return checkText("key", key, MaxKeyBytes) }
+
+func checkText(kind, id string, limit int) error {
 	switch {
 	case id == "":
 		return fmt.Errorf("%s is empty: %w", kind, ErrInvalidID)
-	case len(id) > MaxIDBytes:
-		return fmt.Errorf("%s has %d bytes, at most %d are allowed: %w", kind, len(id), MaxIDBytes, ErrInvalidID)
+	case len(id) > limit:
+		return fmt.Errorf("%s has %d bytes, at most %d are allowed: %w", kind, len(id), limit, ErrInvalidID)
 	case !utf8.ValidString(id):
 		return fmt.Errorf("%s is not UTF-8: %w", kind, ErrInvalidID)
 	}

@@ -103,6 +103,8 @@ type View interface {
 	// whole space.
 	ParkedBytes(space int64, author PeerID) (ofAuthor, ofMembers, ofSpace int64, err error)
 
+	PageView
+
 	// Doc returns ErrNotFound for a document that was never written.
 	Doc(space int64, id DocumentID) (DocRecord, error)
 	// DocByKey returns ErrNotFound for an unknown key.
@@ -169,6 +171,9 @@ type View interface {
 	OpRecords(doc, after int64, limit int) ([]OpRecord, error)
 	// DocDeleted returns all deleted ranges of a document by client, each in order.
 	DocDeleted(doc int64) (map[uint64][]ClockRange, error)
+
+	CollectionView
+	DraftView
 }
 
 // Tx reads and writes inside the writer's transaction.
@@ -182,6 +187,9 @@ type Writes interface {
 	// OnRollback registers fn to run on the writer's goroutine, before its next
 	// job, if this job's writes do not become durable.
 	OnRollback(fn func())
+	// OnCommit registers fn to run on the writer's goroutine, in the order of commits,
+	// before Write returns, if this job's writes were committed. It must not wait.
+	OnCommit(fn func())
 
 	SetMeta(key string, value []byte) error
 
@@ -213,6 +221,8 @@ type Writes interface {
 	// Park stores an entry that waits. Parking it again replaces what it waits for.
 	Park(ParkedRecord) error
 	Unpark(space int64, hash Hash) error
+
+	PageWrites
 
 	// PutDoc inserts (Key 0, then set) or updates a document.
 	PutDoc(*DocRecord) error
@@ -255,12 +265,15 @@ type Writes interface {
 	// MoveEntry gives an entry a new key, above all others.
 	MoveEntry(key int64) error
 	// ResetSpace removes what follows from the entries of a space: members, invites,
-	// verdicts, heads, auth sets, fields, and where the ops of documents are.
+	// verdicts, heads, auth sets, fields, pages, and where the ops of documents are.
 	ResetSpace(space int64) error
 	// ClearParked removes all entries of a space that wait.
 	ClearParked(space int64) error
 	// DeleteDoc removes a document with all that is known of it.
 	DeleteDoc(doc int64) error
+
+	CollectionWrites
+	DraftWrites
 }
 
 // Damage is a fault that a store finds by itself.

@@ -4,17 +4,18 @@ package events
 // Subscribe offers to a reader outside, for work inside. It holds events as a
 // subscription does, so it is bounded and misses nothing, and it has no goroutine.
 type Feed struct {
-	hub *Hub
-	sub *subscription
+	topic *Topic[DomainEvent]
+	sub   *subscription[DomainEvent]
 }
 
 // Feed returns a feed of the events emitted from now on. Close ends it.
 func (h *Hub) Feed() *Feed {
-	f := &Feed{hub: h, sub: &subscription{wake: make(chan struct{}, 1), pending: newQueue(h.limit)}}
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if !h.closed {
-		h.subs[f.sub] = struct{}{}
+	t := h.topic
+	f := &Feed{topic: t, sub: t.subscription()}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.closed {
+		t.subs[f.sub] = struct{}{}
 	}
 	return f
 }
@@ -27,7 +28,7 @@ func (f *Feed) Wake() <-chan struct{} { return f.sub.wake }
 func (f *Feed) Waiting() bool {
 	f.sub.mu.Lock()
 	defer f.sub.mu.Unlock()
-	return f.sub.pending.len() > 0
+	return f.sub.pending.Len() > 0
 }
 
 // Take returns the events that wait, in order. An event that was emitted before Take was
@@ -37,18 +38,18 @@ func (f *Feed) Take() []DomainEvent {
 	defer f.sub.mu.Unlock()
 	var taken []DomainEvent
 	for {
-		e, ok := f.sub.pending.peek()
+		e, ok := f.sub.pending.Peek()
 		if !ok {
 			return taken
 		}
 		taken = append(taken, e)
-		f.sub.pending.taken()
+		f.sub.pending.Taken()
 	}
 }
 
 // Close ends the feed. What waits can still be taken.
 func (f *Feed) Close() {
-	f.hub.mu.Lock()
-	defer f.hub.mu.Unlock()
-	delete(f.hub.subs, f.sub)
+	f.topic.mu.Lock()
+	defer f.topic.mu.Unlock()
+	delete(f.topic.subs, f.sub)
 }

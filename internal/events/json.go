@@ -1,13 +1,10 @@
 package events
 
 import (
-	"bytes"
 	"encoding/json"
-	"strconv"
-	"unicode/utf16"
-	"unicode/utf8"
 
 	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/strictjson"
 )
 
 // MarshalJSON writes the canonical form: the keys kind, source, atMs, spaceId,
@@ -17,10 +14,7 @@ func (e DomainEvent) MarshalJSON() ([]byte, error) {
 	if err := e.Validate(); err != nil {
 		return nil, err
 	}
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	enc.SetEscapeHTML(false) // as JSON.stringify writes it
-	err := enc.Encode(struct {
+	return strictjson.Marshal(struct {
 		Kind       EventKind       `json:"kind"`
 		Source     EventSource     `json:"source"`
 		AtMs       int64           `json:"atMs"`
@@ -28,10 +22,6 @@ func (e DomainEvent) MarshalJSON() ([]byte, error) {
 		DocumentID core.DocumentID `json:"documentId,omitempty"`
 		Reason     string          `json:"reason,omitempty"`
 	}(e))
-	if err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }
 
 // UnmarshalJSON is ParseDomainEvent into e, which keeps its value on an error.
@@ -53,52 +43,21 @@ func (e *DomainEvent) UnmarshalJSON(data []byte) error {
 // Fields may come in any order. An empty reason is accepted, because the
 // TypeScript union allows it, and means the same as none: MarshalJSON leaves it out.
 func ParseDomainEvent(data []byte) (DomainEvent, error) {
-	// After these two checks the token stream below cannot fail on syntax, and
-	// nothing follows the first value.
-	if !utf8.Valid(data) {
-		return DomainEvent{}, invalid("not UTF-8")
-	}
-	if !json.Valid(data) {
-		return DomainEvent{}, invalid("not one JSON value")
-	}
-	dec := json.NewDecoder(bytes.NewReader(data))
-	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
-		return DomainEvent{}, invalid("not a JSON object")
-	}
 	var e DomainEvent
-	seen := map[string]bool{}
-	for dec.More() {
-		token, err := dec.Token()
-		if err != nil {
-			return DomainEvent{}, invalid("%v", err)
-		}
-		name, _ := token.(string) // an object key is always a string
-		if seen[name] {
-			return DomainEvent{}, invalid("field %q is repeated", name)
-		}
-		seen[name] = true
-		var raw json.RawMessage
-		if err := dec.Decode(&raw); err != nil {
-			return DomainEvent{}, invalid("%v", err)
-		}
-		if err := e.setField(name, raw); err != nil {
-			return DomainEvent{}, err
-		}
+	seen, err := strictjson.Object(data, e.setField)
+	if err != nil {
+		return DomainEvent{}, invalid("%v", err)
 	}
 	f, ok := fieldsOf(e.Kind)
 	if !ok {
 		return DomainEvent{}, invalid("kind %q is unknown", e.Kind)
 	}
 	// Validate cannot tell an absent field from an empty one.
-	for _, field := range []struct {
-		name   string
-		wanted bool
-	}{{"source", true}, {"atMs", true}, {"spaceId", f.space}, {"documentId", f.document}} {
-		switch {
-		case field.wanted && !seen[field.name]:
-			return DomainEvent{}, invalid("%s without %s", e.Kind, field.name)
-		case !field.wanted && seen[field.name]:
-			return DomainEvent{}, invalid("%s with %s", e.Kind, field.name)
+	for _, field := range []field{
+		{"source", true}, {"atMs", true}, {"spaceId", f.space}, {"documentId", f.document},
+	} {
+		if problem := field.misplaced(seen); problem != "" {
+			return DomainEvent{}, invalid("%s %s", e.Kind, problem)
 		}
 	}
 	if err := e.Validate(); err != nil {
@@ -107,72 +66,45 @@ func ParseDomainEvent(data []byte) (DomainEvent, error) {
 	return e, nil
 }
 
+// field is a field that a shape must have, or must not have.
+type field struct {
+	name   string
+	wanted bool
+}
+
+// misplaced says what is wrong, "" for nothing.
+func (f field) misplaced(seen strictjson.Fields) string {
+	switch {
+	case f.wanted && !seen[f.name]:
+		return "without " + f.name
+	case !f.wanted && seen[f.name]:
+		return "with " + f.name
+	}
+	return ""
+}
+
 func (e *DomainEvent) setField(name string, raw json.RawMessage) (err error) {
 	switch name {
 	case "kind":
-		return setString((*string)(&e.Kind), name, raw)
+		return setString(&e.Kind, name, raw)
 	case "source":
-		return setString((*string)(&e.Source), name, raw)
+		return setString(&e.Source, name, raw)
 	case "spaceId":
-		return setString((*string)(&e.SpaceID), name, raw)
+		return setString(&e.SpaceID, name, raw)
 	case "documentId":
 		return setString(&e.DocumentID, name, raw)
 	case "reason":
 		return setString(&e.Reason, name, raw)
 	case "atMs":
-		// 1.0, 1e3 and -0 are refused: JSON.stringify writes none of them, and one
-		// spelling per number keeps the canonical form unique.
-		if e.AtMs, err = strconv.ParseInt(string(raw), 10, 64); err != nil || raw[0] == '-' {
-			return invalid("atMs is not an integer from 0 to %d", int64(MaxAtMs))
-		}
-		return nil
+		e.AtMs, err = strictjson.Integer(name, raw)
+		return err
 	default:
-		return invalid("field %q is unknown", name)
+		return strictjson.Unknown(name)
 	}
 }
 
-func setString(to *string, name string, raw json.RawMessage) error {
-	if raw[0] != '"' {
-		return invalid("%s is not a string", name)
-	}
-	if hasLoneSurrogate(raw) { // encoding/json would turn it into U+FFFD: another ID
-		return invalid("%s has half a surrogate pair", name)
-	}
-	if err := json.Unmarshal(raw, to); err != nil {
-		return invalid("%s: %v", name, err)
-	}
-	return nil
-}
-
-// hasLoneSurrogate looks at the escapes of a valid JSON string.
-func hasLoneSurrogate(raw []byte) bool {
-	for i := 0; i < len(raw); i++ {
-		if raw[i] != '\\' {
-			continue
-		}
-		r, ok := unicodeEscape(raw[i:])
-		if !ok {
-			i++ // the escaped character, which may be a backslash
-			continue
-		}
-		i += len(`\uXXXX`) - 1
-		if !utf16.IsSurrogate(r) {
-			continue
-		}
-		low, _ := unicodeEscape(raw[i+1:])
-		if utf16.DecodeRune(r, low) == utf8.RuneError {
-			return true
-		}
-		i += len(`\uXXXX`)
-	}
-	return false
-}
-
-// unicodeEscape returns the UTF-16 unit of the \uXXXX that b starts with.
-func unicodeEscape(b []byte) (rune, bool) {
-	if len(b) < len(`\uXXXX`) || b[0] != '\\' || b[1] != 'u' {
-		return 0, false
-	}
-	n, err := strconv.ParseUint(string(b[2:6]), 16, 16)
-	return rune(n), err == nil
+func setString[S ~string](to *S, name string, raw json.RawMessage) error {
+	s, err := strictjson.String(name, raw)
+	*to = S(s)
+	return err
 }

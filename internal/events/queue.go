@@ -18,7 +18,7 @@ type queue struct {
 	limit       int
 	byKey       map[key]*item
 	first, last *item
-	offered     *item // first, while peek's copy of it is on its way
+	offered     *item // first, while Peek's copy of it is on its way
 }
 
 // key is what makes two events equal.
@@ -45,11 +45,11 @@ func keyOf(e DomainEvent) key {
 	return key{kind: e.Kind, space: string(e.SpaceID), document: e.DocumentID}
 }
 
-// len returns the number of waiting events.
-func (q *queue) len() int { return len(q.byKey) }
+// Len implements Pending.
+func (q *queue) Len() int { return len(q.byKey) }
 
-// push adds a valid event. It reports whether what peek returns has changed.
-func (q *queue) push(e DomainEvent) (changed bool) {
+// Push implements Pending, for a valid event.
+func (q *queue) Push(e DomainEvent) (changed bool) {
 	e = q.absorb(e)
 	if it := q.byKey[keyOf(e)]; it != nil {
 		switch {
@@ -63,11 +63,11 @@ func (q *queue) push(e DomainEvent) (changed bool) {
 		return it == q.first
 	}
 	q.add(e)
-	if q.len() <= q.limit {
-		return q.len() == 1
+	if q.Len() <= q.limit {
+		return q.Len() == 1
 	}
 	q.rebuild(widenToSpace)
-	if q.len() > q.limit {
+	if q.Len() > q.limit {
 		q.rebuild(widenToSpaces)
 	}
 	return true
@@ -114,8 +114,8 @@ func (q *queue) rebuild(widen func(DomainEvent) DomainEvent) {
 	}
 }
 
-// peek returns the oldest event and takes note that a copy of it is offered.
-func (q *queue) peek() (DomainEvent, bool) {
+// Peek implements Pending: it returns the oldest event.
+func (q *queue) Peek() (DomainEvent, bool) {
 	if q.first == nil {
 		return DomainEvent{}, false
 	}
@@ -127,9 +127,9 @@ func (q *queue) peek() (DomainEvent, bool) {
 	return q.offered.event, true
 }
 
-// taken removes the event that the last peek returned. What coalesced with it
-// since then waits again, last in order.
-func (q *queue) taken() {
+// Taken implements Pending. What coalesced with the event since it was offered waits
+// again, last in order.
+func (q *queue) Taken() {
 	it := q.offered
 	if it == nil { // widened since
 		return

@@ -463,3 +463,21 @@ func ValidateStateVector(stateVector []byte) error {
 	_, err := decodeStateVector(stateVector)
 	return err
 }
+
+// Beyond reports whether a state vector has structs that another one, base, has not.
+func Beyond(stateVector, base []byte) (bool, error) {
+	ends, err := decodeStateVector(stateVector)
+	if err != nil {
+		return false, err
+	}
+	known, err := decodeStateVector(base)
+	if err != nil {
+		return false, err
+	}
+	for client, end := range ends {
+		if end > known[client] {
+			return true, nil
+		}
+	}
+	return false, nil
+}

@@ -17,7 +17,7 @@ func TestCapabilities(t *testing.T) {
 		"meta":    {log.SpaceMeta{Name: "x"}},
 		"update":  {log.DocUpdate{Doc: "d", Update: []byte{0, 0}}},
 		"delete":  {log.DocDelete{Doc: "d"}},
-		"unknown": {log.UnknownOp{Op: log.OpPagePut, Raw: []byte{0x80}}},
+		"unknown": {log.UnknownOp{Op: opOfNewer, Raw: []byte{0x80}}},
 		"nothing": nil,
 	}
 	for role, allowed := range map[log.Role]string{

@@ -77,8 +77,8 @@ func TestSealRefusesWhatDecodeWould(t *testing.T) {
 		"too large":  {[]log.Op{doc(1, log.MaxOpsBytes)}, log.ReasonOpsTooLarge},
 		"empty name": {[]log.Op{{ID: opID(1), Body: log.SpaceMeta{}}}, log.ReasonOpBody},
 		"no body":    {[]log.Op{{ID: opID(1)}}, log.ReasonOpBody},
-		"raw nil":    {[]log.Op{{ID: opID(1), Body: log.UnknownOp{Op: log.OpPagePut}}}, log.ReasonEncoding},
-		"raw broken": {[]log.Op{{ID: opID(1), Body: log.UnknownOp{Op: log.OpPagePut, Raw: []byte{0x82}}}}, log.ReasonOpBody},
+		"raw nil":    {[]log.Op{{ID: opID(1), Body: log.UnknownOp{Op: opOfNewer}}}, log.ReasonEncoding},
+		"raw broken": {[]log.Op{{ID: opID(1), Body: log.UnknownOp{Op: opOfNewer, Raw: []byte{0x82}}}}, log.ReasonOpBody},
 		"raw known":  {[]log.Op{{ID: opID(1), Body: log.UnknownOp{Op: log.OpDocDelete, Raw: []byte{0x80}}}}, log.ReasonOpBody},
 		"twice":      {[]log.Op{doc(1, 1), doc(1, 2)}, log.ReasonOpID},
 		"membership": {[]log.Op{{ID: opID(1), Body: log.MemberAdd{Peer: w.update.Peer, Role: 1, Kind: 1}}}, log.ReasonOpChain},
@@ -163,7 +163,7 @@ func TestLimitsAreReached(t *testing.T) {
 	seal(t, w.owner, w.update.Header, log.Op{ID: opID(1), Body: log.SpaceMeta{Name: strings.Repeat("n", log.MaxSpaceNameBytes)}})
 
 	deep := append(bytes.Repeat([]byte{0x81}, log.MaxDepth-1), 0x80)
-	seal(t, w.owner, w.update.Header, log.Op{ID: opID(1), Body: log.UnknownOp{Op: log.OpPagePut, Raw: deep}})
+	seal(t, w.owner, w.update.Header, log.Op{ID: opID(1), Body: log.UnknownOp{Op: opOfNewer, Raw: deep}})
 
 	exact := log.MaxOpsBytes - (1 + 1 + 2 + 17 + 1 + 2 + 5) // the document is called d
 	e := seal(t, w.owner, w.update.Header, log.Op{ID: opID(1), Body: log.DocUpdate{Doc: "d", Update: make([]byte, exact)}})

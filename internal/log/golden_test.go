@@ -54,6 +54,16 @@ func golden(t *testing.T) map[string][]byte {
 	} {
 		files[e.name+".frame"] = log.AppendFrame(nil, r.act(e.by, nil, e.body).Raw)
 	}
+	for name, body := range map[string]log.Body{
+		"page-title":    log.PutTitle("page-1", "Notes ✎"),
+		"page-archived": log.PutArchived("page-1", true),
+		"page-move":     log.PageMove{Page: "page-1", Parent: "page-2", Position: "\x80\x01\x02\x03a", Reorder: true},
+		"page-top":      log.PageMove{Page: "page-1", Position: "a"},
+		"page-delete":   log.PageDelete{Page: "page-1"},
+	} {
+		h := log.Header{Space: w.genesis.Hash, Incarnation: incarnationOf(1), Chain: core.ChainContent, Seq: 4, Prev: w.update.Hash, Lamport: 5, WallMs: testTime}
+		files[name+".frame"] = log.AppendFrame(nil, seal(t, w.owner, h, log.Op{ID: opID(8), Body: body}).Raw)
+	}
 	return files
 }
 

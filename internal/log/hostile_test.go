@@ -132,7 +132,7 @@ func hostile(t testing.TB) map[string][2][]byte {
 	w := newWorld(t)
 	header, ops := w.update.Raw.Header, w.update.Raw.Ops
 	id := opID(1)
-	op := append([]byte{0x83, 0x18, byte(log.OpPagePut), 0x50}, id[:]...)
+	op := append([]byte{0x83, 0x18, byte(opOfNewer), 0x50}, id[:]...)
 	in := map[string][2][]byte{
 		"valid":      {header, ops},
 		"empty":      {nil, nil},
@@ -154,7 +154,7 @@ func hostile(t testing.TB) map[string][2][]byte {
 	many := []byte{0x99, 0x01, 0x00} // as many ops as allowed, as small as can be
 	for i := range log.MaxOps {
 		id := opID(i)
-		many = append(append(append(many, 0x83, 0x18, byte(log.OpPagePut), 0x50), id[:]...), 0x80)
+		many = append(append(append(many, 0x83, 0x18, byte(opOfNewer), 0x50), id[:]...), 0x80)
 	}
 	in["many ops"] = [2][]byte{nil, many}
 	return in

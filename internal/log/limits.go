@@ -23,6 +23,12 @@ const (
 	MaxCounter = 1<<53 - 1
 	// MaxSpaceNameBytes bounds the name of a space, in UTF-8 bytes.
 	MaxSpaceNameBytes = 256
+	// MaxPageTitleBytes bounds the title of a page, in UTF-8 bytes.
+	MaxPageTitleBytes = 1024
+	// MaxPositionBytes bounds where a page stands among its siblings.
+	MaxPositionBytes = 512
+	// MaxPageValueBytes bounds a field of a page that this version does not know.
+	MaxPageValueBytes = 64 << 10
 	// MaxRetired bounds the incarnations that one writer.retire op names.
 	MaxRetired = 256
 	// MaxCut bounds the heads that one op names of a member's content.

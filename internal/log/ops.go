@@ -28,9 +28,9 @@ type OpNumber uint64
 //	    32   invite.redeem  [invite, kind, proof]
 //	    33   member.leave   [cut]
 //	    64   writer.retire  [[incarnation, ...]]
-//	    96   page.put       reserved
-//	    97   page.move      reserved
-//	    98   page.delete    reserved
+//	    96   page.put       [page, field, value]
+//	    97   page.move      [page, parent, position, reorder]
+//	    98   page.delete    [page]
 //	   104   doc.update     [document, update]
 //	   105   doc.delete     [document]
 //	   112   blob.put       reserved
@@ -144,8 +144,8 @@ type Op struct {
 	Body Body
 }
 
-// Body is what an op does: one of the Member and Invite ops, WriterRetire, SpaceMeta,
-// DocUpdate, DocDelete and UnknownOp.
+// Body is what an op does: one of the Member, Invite and Page ops, WriterRetire,
+// SpaceMeta, DocUpdate, DocDelete and UnknownOp.
 type Body interface {
 	Number() OpNumber
 	// wire returns the body as the encoder takes it.
@@ -228,19 +228,25 @@ func (b UnknownOp) wire() any        { return cbor.RawMessage(b.Raw) }
 // 1 to MaxSpaceNameBytes bytes of UTF-8 without control characters and line
 // separators.
 func CheckSpaceName(name string) error {
-	switch {
-	case name == "":
+	if name == "" {
 		return fmt.Errorf("space name is empty: %w", core.ErrInvalidName)
-	case len(name) > MaxSpaceNameBytes:
-		return fmt.Errorf("space name has %d bytes, at most %d are allowed: %w", len(name), MaxSpaceNameBytes, core.ErrInvalidName)
-	case !utf8.ValidString(name):
-		return fmt.Errorf("space name is not UTF-8: %w", core.ErrInvalidName)
 	}
-	for i, r := range name {
+	return checkLine("space name", name, MaxSpaceNameBytes)
+}
+
+// checkLine reports core.ErrInvalidName unless text is one line of UTF-8 of at most limit bytes.
+func checkLine(what, text string, limit int) error {
+	switch {
+	case len(text) > limit:
+		return fmt.Errorf("%s has %d bytes, at most %d are allowed: %w", what, len(text), limit, core.ErrInvalidName)
+	case !utf8.ValidString(text):
+		return fmt.Errorf("%s is not UTF-8: %w", what, core.ErrInvalidName)
+	}
+	for i, r := range text {
 		// Control characters are a closed set: unlike other classes it is the same
 		// in all versions of Unicode, and so in all builds of this library.
 		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
-			return fmt.Errorf("space name has a control character at byte %d: %w", i, core.ErrInvalidName)
+			return fmt.Errorf("%s has a control character at byte %d: %w", what, i, core.ErrInvalidName)
 		}
 	}
 	return nil
@@ -355,6 +361,9 @@ var decoders = map[OpNumber]func(*scanner) (Body, error){
 	OpMemberLeave:  decodeMemberLeave,
 	OpWriterRetire: decodeWriterRetire,
 	OpSpaceMeta:    decodeSpaceMeta,
+	OpPagePut:      decodePagePut,
+	OpPageMove:     decodePageMove,
+	OpPageDelete:   decodePageDelete,
 	OpDocUpdate:    decodeDocUpdate,
 	OpDocDelete:    decodeDocDelete,
 }

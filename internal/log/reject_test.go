@@ -55,7 +55,7 @@ func rejections(t testing.TB, w *world) []rejection {
 	nest := func(n int) []byte { return append(bytes.Repeat([]byte{0x81}, n-1), 0x80) }
 	opBytes := func(body []byte) []byte {
 		id := opID(1)
-		return append(append(append([]byte{0x81, 0x83, 0x18, byte(log.OpPagePut)}, 0x50), id[:]...), body...)
+		return append(append(append([]byte{0x81, 0x83, 0x18, byte(opOfNewer)}, 0x50), id[:]...), body...)
 	}
 
 	// The header by itself.
@@ -136,10 +136,10 @@ func rejections(t testing.TB, w *world) []rejection {
 	body(log.ReasonEncoding, "trailing byte", append(bytes.Clone(w.update.Raw.Ops), 0))
 	body(log.ReasonEncoding, "trailing byte after none", []byte{0x80, 0x80})
 	body(log.ReasonEncoding, "indefinite", []byte{0x9f, 0xff})
-	ops(log.ReasonEncoding, "op of two", []any{int(log.OpPagePut), opID(1)}, "padding so that the array may have one element")
-	ops(log.ReasonEncoding, "op of four", append(rawOp(int(log.OpPagePut), 1, []any{}), 1))
-	ops(log.ReasonEncoding, "short ID", []any{int(log.OpPagePut), zero[:15], []any{1, 2}})
-	ops(log.ReasonEncoding, "body is no array", rawOp(int(log.OpPagePut), 1, "text"))
+	ops(log.ReasonEncoding, "op of two", []any{int(opOfNewer), opID(1)}, "padding so that the array may have one element")
+	ops(log.ReasonEncoding, "op of four", append(rawOp(int(opOfNewer), 1, []any{}), 1))
+	ops(log.ReasonEncoding, "short ID", []any{int(opOfNewer), zero[:15], []any{1, 2}})
+	ops(log.ReasonEncoding, "body is no array", rawOp(int(opOfNewer), 1, "text"))
 	body(log.ReasonEncoding, "map in a body", opBytes([]byte{0x81, 0xa1, 0x01, 0x02}))
 	body(log.ReasonEncoding, "map with a key twice", opBytes([]byte{0x81, 0xa2, 0x01, 0x02, 0x01, 0x02}))
 	body(log.ReasonEncoding, "float in a body", opBytes([]byte{0x81, 0xf9, 0x3c, 0x00}))
@@ -165,7 +165,7 @@ func rejections(t testing.TB, w *world) []rejection {
 	ops(log.ReasonOpChain, "membership on content", member(1, other, 1, 1))
 	add(log.ReasonOpChain, "content on membership",
 		forge(t, w.owner, w.acts, encode(t, []any{rawOp(int(log.OpDocDelete), 1, []any{"d"})}), nil))
-	ops(log.ReasonOpID, "twice", rawOp(int(log.OpDocDelete), 1, []any{"d"}), rawOp(int(log.OpPagePut), 1, []any{}))
+	ops(log.ReasonOpID, "twice", rawOp(int(log.OpDocDelete), 1, []any{"d"}), rawOp(int(opOfNewer), 1, []any{}))
 
 	// The bodies.
 	wrong := func(op log.OpNumber, name string, body ...any) {
@@ -244,6 +244,26 @@ func rejections(t testing.TB, w *world) []rejection {
 	wrong(log.OpDocUpdate, "text", "d", "update")
 	wrong(log.OpDocDelete, "long ID", strings.Repeat("x", core.MaxIDBytes+1))
 	wrong(log.OpDocDelete, "number", 1)
+	wrong(log.OpPagePut, "no ID", "", 1, "title")
+	wrong(log.OpPagePut, "no value", "p", 1)
+	wrong(log.OpPagePut, "longer", "p", 1, "title", 1)
+	wrong(log.OpPagePut, "long title", "p", 1, strings.Repeat("x", log.MaxPageTitleBytes+1))
+	wrong(log.OpPagePut, "title of two lines", "p", 1, "a\u2028b")
+	wrong(log.OpPagePut, "title of bytes", "p", 1, []byte("title"))
+	wrong(log.OpPagePut, "archived is text", "p", 2, "yes")
+	wrong(log.OpPagePut, "archived is null", "p", 2, nil)
+	wrong(log.OpPagePut, "large field", "p", 3, make([]byte, log.MaxPageValueBytes))
+	wrong(log.OpPagePut, "field is text", "p", "title", "a")
+	wrong(log.OpPageMove, "no ID", "", "", []byte{1}, false)
+	wrong(log.OpPageMove, "parent", "p", "a\x00", []byte{1}, false)
+	wrong(log.OpPageMove, "no position", "p", "", []byte{}, false)
+	wrong(log.OpPageMove, "long position", "p", "", bytes.Repeat([]byte{1}, log.MaxPositionBytes+1), false)
+	wrong(log.OpPageMove, "position with nothing before it", "p", "", []byte{1, 0}, false)
+	wrong(log.OpPageMove, "position of text", "p", "", "a", false)
+	wrong(log.OpPageMove, "reorder is a number", "p", "", []byte{1}, 1)
+	wrong(log.OpPageMove, "shorter", "p", "", []byte{1})
+	wrong(log.OpPageDelete, "no ID", "")
+	wrong(log.OpPageDelete, "longer", "p", 1)
 
 	// The signature.
 	bad := w.update.Raw

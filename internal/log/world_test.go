@@ -103,6 +103,9 @@ type world struct {
 
 const testTime = 1_700_000_000_000
 
+// opOfNewer is an op that this version does not know, which needs to write.
+const opOfNewer log.OpNumber = 150
+
 func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{past: newMemory(), owner: keyOf("owner")}
@@ -131,7 +134,7 @@ func newWorld(t testing.TB) *world {
 		log.Header{Space: space, Incarnation: two, Chain: core.ChainMembership, Seq: 1, Auth: []core.Hash{space}, Lamport: 2, WallMs: testTime + 6}))
 	w.unknown = w.past.take(t, seal(t, w.owner,
 		log.Header{Space: space, Incarnation: two, Chain: core.ChainContent, Seq: 3, Prev: w.merge.Hash, Auth: []core.Hash{w.acts.Hash}, Lamport: 6, WallMs: testTime + 7},
-		log.Op{ID: opID(7), Body: log.UnknownOp{Op: log.OpPagePut, Raw: []byte("\x83\x01\x81\x20\xf6")}}))
+		log.Op{ID: opID(7), Body: log.UnknownOp{Op: opOfNewer, Raw: []byte("\x83\x01\x81\x20\xf6")}}))
 	return w
 }
 

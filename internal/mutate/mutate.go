@@ -1,4 +1,4 @@
-// Package mutate switches single rules of authority off, so that the simulator can
+// Package mutate switches single rules of authority and of the page tree off, so that the simulator can
 // show that it notices. Without the build tag somamutate every rule is on, On is a
 // constant, and nothing of it is left in a program.
 package mutate
@@ -35,6 +35,14 @@ const (
 	ClaimVotes     Rule = "claim-votes"     // 9: of concurrent claims the one that more saw first
 	DeletionReach  Rule = "deletion-reach"  // 10: a deletion reaches what its past introduced
 	VoidPlaces     Rule = "void-places"     // 10: void content leaves its places
+	PageOrder      Rule = "page-order"      // 11: a move that comes late is fitted in
+	PageCycle      Rule = "page-cycle"      // 11: a move that puts a page under itself is ignored
+	PageTop        Rule = "page-top"        // 11: unless the page is nowhere yet: then it is at the top level
+	PageReorder    Rule = "page-reorder"    // 11: a reordering counts only where it was made
+	PageTrash      Rule = "page-trash"      // 11: a move takes a page out of the trash
+	PageOrphans    Rule = "page-orphans"    // 11: what is under a page that is nowhere is at the top level
+	PageVoid       Rule = "page-void"       // 11: what becomes void is taken back
+	PageAgain      Rule = "page-again"      // 11: a field that counts again does not beat what replaced it
 )
 
 // Rules is all of them, in order.
@@ -42,4 +50,5 @@ var Rules = []Rule{
 	Capability, UnknownWaits, RankAcks, RankSeniority, Cancelled, Standing, ConcurrentActs, EffectiveActs,
 	NoOpAdds, NeverRaises, LastOwner, Dropped, InviteRevoke, InviteUses, RemovalEnds, CutWithin, CutUnnamed,
 	Forks, OwnPast, MembershipLost, Purge, Vouching, VouchedByRoot, ClaimOwner, ClaimVotes, DeletionReach, VoidPlaces,
+	PageOrder, PageCycle, PageTop, PageReorder, PageTrash, PageOrphans, PageVoid, PageAgain,
 }

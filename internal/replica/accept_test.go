@@ -68,7 +68,7 @@ func TestUnknownContentOps(t *testing.T) {
 	space := a.create("space")
 	w := newAuthor(t, a.id.Key(), space, 1)
 	var entries []*log.Entry
-	for _, number := range []log.OpNumber{log.OpPagePut, 95, 159, 191, log.OpCheckpoint} {
+	for _, number := range []log.OpNumber{150, 95, 159, 191, log.OpCheckpoint} {
 		entries = append(entries, w.write(nil,
 			log.UnknownOp{Op: number, Raw: []byte{0x82, 0x01, 0x81, 0x20}},
 			update("doc", insert(1, uint64(len(entries)), "x")),

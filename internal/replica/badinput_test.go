@@ -69,7 +69,7 @@ func (w *badInput) ops(ops []byte) core.Entry { return w.a.forge(w.next, ops, ni
 
 // body makes a's next entry of an op of a later version with any bytes for its body.
 func (w *badInput) body(body ...byte) core.Entry {
-	return w.ops(append(append([]byte{0x81, 0x83, 0x18, byte(log.OpPagePut), 0x50}, make([]byte, 16)...), body...))
+	return w.ops(append(append([]byte{0x81, 0x83, 0x18, 150, 0x50}, make([]byte, 16)...), body...))
 }
 
 // headerBytes makes a's next entry with other bytes for its header.

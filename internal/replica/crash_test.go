@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/events"
 	"github.com/soma-sdk/soma/internal/log"
+	"github.com/soma-sdk/soma/internal/mailbox"
 	"github.com/soma-sdk/soma/internal/replica"
 )
 
@@ -46,6 +48,13 @@ func acts(from *site, space core.SpaceID) []act {
 	remove := func(s *site, space core.SpaceID) error {
 		return s.Delete(s.ctx(), space, "mine", events.SourceRenderer)
 	}
+	save := func(doc string, later time.Duration) func(*site, core.SpaceID) error {
+		return func(s *site, space core.SpaceID) (err error) {
+			return s.drafts.Save(s.ctx(), mailbox.Draft{
+				SpaceID: space, DocumentID: doc, Snippet: "draft of " + doc, UpdatedAtMs: s.clock.now().Add(later).UnixMilli(),
+			})
+		}
+	}
 	return []act{
 		{"first update", false, upsert("mine", insert(1, 0, "a"))},
 		{"update to the tail", false, upsert("mine", insert(1, 1, "b"))},
@@ -63,6 +72,16 @@ func acts(from *site, space core.SpaceID) []act {
 		{"unpark", false, accept(chain[0])},
 		{"the rest", false, accept(chain[3])},
 		{"update after", false, upsert("theirs", insert(5, 0, "mine too "))},
+		{"draft", false, save("mine", 0)},
+		{"stale draft", false, save("theirs", 0)},
+		{"newer draft", false, save("kept", time.Hour)},
+		{"update with the draft", false, func(s *site, space core.SpaceID) error {
+			at := s.clock.ms.Load()
+			opts := replica.WriteOptions{Source: events.SourceRenderer, Draft: &at}
+			_, err := s.Upsert(s.ctx(), space, "mine", insert(6, 0, "drafted"), opts)
+			return err
+		}},
+		{"change with a draft", false, accept(w.write(nil, update("theirs", insert(11, 14, "four ")), update("kept", insert(11, 0, "k"))))},
 		{"seal", true, func(s *site, _ core.SpaceID) error { return s.Seal(s.ctx()) }},
 		{"full tail", false, upsert("mine", insert(2, 0, strings.Repeat("x", replica.MaxTailBytes)))},
 		{"compact", false, func(s *site, space core.SpaceID) error {
@@ -154,10 +173,10 @@ func TestFailingWrites(t *testing.T) {
 // wantResult checks what acts lead to.
 func (s *site) wantResult(space core.SpaceID) {
 	s.t.Helper()
-	if got, want := s.text(space, "mine"), []string{"bcd", "x", strings.Repeat("x", replica.MaxTailBytes)}; len(got) != len(strings.Join(want, "")) || !strings.Contains(got, "bcd") {
+	if got, want := s.text(space, "mine"), []string{"bcd", "x", "drafted", strings.Repeat("x", replica.MaxTailBytes)}; len(got) != len(strings.Join(want, "")) || !strings.Contains(got, "bcd") {
 		s.t.Errorf("text of %q has %d letters, want %d", "mine", len(got), len(strings.Join(want, "")))
 	}
-	if got, want := s.text(space, "theirs"), "one two three mine too "; len(got) != len(want) || !strings.Contains(got, "one two three ") {
+	if got, want := s.text(space, "theirs"), "one two three four mine too "; len(got) != len(want) || !strings.Contains(got, "one two three four ") {
 		s.t.Errorf("text of %q = %q, want the pieces of %q", "theirs", got, want)
 	}
 	if got := len(s.text(space, "large")); got != 1<<20+1 {
@@ -165,6 +184,11 @@ func (s *site) wantResult(space core.SpaceID) {
 	}
 	if got := s.waiting(space); got != 0 {
 		s.t.Errorf("%d bytes wait, want 0", got)
+	}
+	for doc, want := range map[string]error{"mine": core.ErrNotFound, "theirs": core.ErrNotFound, "kept": nil} {
+		if d, err := s.drafts.Get(s.ctx(), space, doc); !errors.Is(err, want) || err == nil && d.ConflictState != mailbox.Ahead {
+			s.t.Errorf("draft of %q = %+v, %v, want %v", doc, d, err, want)
+		}
 	}
 }
 

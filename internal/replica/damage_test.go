@@ -39,13 +39,24 @@ var unchecked = map[string]string{
 	"tail.id":             "the order of writing; tail.n is what counts",
 	"auth_set.id":         "where entries do not refer to it",
 	"doc.through_n":       "it may lie anywhere between deletes",
+	"page.updated_at_ms":  "this machine's clock",
+	"record.age_ms":       "any that is not later than the time of update",
+	"tombstone.id":        "the order of writing",
 }
 
 // signed are the columns that cannot be made anew.
 var signed = map[string]bool{
 	"entry.header": true, "entry.sig": true, "entry.ops": true,
-	"joining.ident": true, "joining.ticket": true, "joining.sum": true,
 	"tail.doc": true, "tail.n": true, "tail.op_id": true, "tail.body": true, "tail.sum": true,
+}
+
+// local are the tables whose rows follow from nothing, and that Rebuild leaves alone.
+var local = map[string]bool{"joining": true, "draft": true, "collection": true, "record": true, "tombstone": true, "quarantine": true}
+
+// lost reports whether damage of a column cannot be mended.
+func lost(name string) bool {
+	table, _, _ := strings.Cut(name, ".")
+	return signed[name] || local[table]
 }
 
 // scene is a directory that has something in every table, except in tail if that is not
@@ -71,6 +82,22 @@ func scene(t *testing.T, tail bool) (s *site, spaces []core.SpaceID) {
 	s.upsert(c.space, "hidden", insert(14, 0, "gone"))
 	must(s.Delete(s.ctx(), c.space, "hidden", events.SourceRenderer))
 	s.rename(c.space, "named")
+
+	// Pages: some that others are under, in the trash and in the archive, and, of another
+	// author, some under one that is nowhere, and one that was only named.
+	for _, at := range []replica.NewPage{{ID: "p1", Title: "one"}, {ID: "p2", Title: "two"}, {ID: "p3", At: replica.PageTarget{Parent: "p1"}}} {
+		_, err := s.CreatePage(s.ctx(), c.space, at, events.SourceRenderer)
+		must(err)
+	}
+	_, err := s.DeletePage(s.ctx(), c.space, "p1", events.SourceRenderer)
+	must(err)
+	_, err = s.ArchivePage(s.ctx(), c.space, "p2", events.SourceRenderer)
+	must(err)
+	pages := newAuthor(t, s.id.Key(), c.space, 76)
+	c.take(pages.write(nil,
+		log.PageMove{Page: "p4", Parent: "ghost", Position: "a"}, log.PutTitle("p5", "nowhere"),
+		log.PageMove{Page: "p3", Parent: "", Position: "b"}, log.PutTitle("p2", "two at once"),
+	))
 
 	// Two names at once, and a fork.
 	w := newAuthor(t, s.id.Key(), c.space, 77)
@@ -103,8 +130,18 @@ func scene(t *testing.T, tail bool) (s *site, spaces []core.SpaceID) {
 		_, err := s.Invite(s.ctx(), c.space, replica.InviteOptions{Role: role, Uses: 3, ExpiresMs: 1 << 50})
 		must(err)
 	}
-	_, err := s.Join(s.ctx(), ticket.Ticket{Space: core.SpaceIDFromHash(core.Hash{1}), Seed: [32]byte{2}, Role: 2}, log.KindDevice)
+	_, err = s.Join(s.ctx(), ticket.Ticket{Space: core.SpaceIDFromHash(core.Hash{1}), Seed: [32]byte{2}, Role: 2}, log.KindDevice)
 	must(err)
+
+	must(s.store.Write(s.ctx(), collections))
+	// A live draft, and one that was cleared.
+	for n, cleared := range []int64{0, 1} {
+		rec := core.DraftRecord{
+			Space: c.space, Doc: "drafted", UpdatedAtMs: s.clock.ms.Load() + int64(n), Snippet: "text", BaseUpdatedAtMs: 1,
+			BaseVector: []byte{1, 10, 4}, Conflict: 1, Cleared: cleared, ClearedAtMs: cleared,
+		}
+		must(s.store.Write(s.ctx(), func(tx core.Tx) error { return tx.PutDraft(&rec) }))
+	}
 
 	other := s.create("other")
 	s.upsert(other, "text", insert(10, 0, "elsewhere"))
@@ -114,6 +151,22 @@ func scene(t *testing.T, tail bool) (s *site, spaces []core.SpaceID) {
 		s.upsert(other, "text", insert(10, 9, " and "))
 	}
 	return s, []core.SpaceID{c.space, other}
+}
+
+// collections fills the tables of collections.
+func collections(tx core.Tx) error {
+	row := core.CollectionRow{Name: "tabs", Schema: 1, Seq: 9, Position: 2, ClearedAtMs: 5}
+	err := tx.PutCollection(&row)
+	for i := int64(1); i <= 3; i++ {
+		rec := core.RecordRow{
+			Position: i, Key: fmt.Sprint("s:t", i), UpdatedAtMs: 1000, Seq: i, Schema: 1, VersionKey: "v", Seen: []byte("seen"), Value: []byte(`{"id":1}`),
+		}
+		gone := core.TombstoneRow{Key: fmt.Sprint("s:gone", i), UpdatedAtMs: 7, MadeAtMs: 8, Seq: i, Seen: []byte("seen")}
+		aside := core.QuarantineRow{Key: rec.Key, UpdatedAtMs: 3, Reason: "why", Value: []byte("bytes")}
+		err = errors.Join(err, tx.AddRecord(row.Key, rec), tx.PutTombstone(row.Key, gone), tx.AddQuarantine(row.Key, &aside))
+		row.Records, row.Tombstones, row.Bytes = i, i, row.Bytes+int64(len(rec.Key)-len("s:")+len(rec.Value))
+	}
+	return errors.Join(err, tx.PutCollection(&row))
 }
 
 // wantSound fails unless Verify finds nothing.
@@ -207,7 +260,8 @@ func flip(t *testing.T, db *sql.DB, table, column string, row int, r *rand.Rand)
 		"meta": "key", "field": "entry", "writer_head": "space, writer, chain", "frontier": "hash", "parked_bytes": "space, author",
 		"doc_client": "doc, client", "doc_deleted": "doc, client, clock", "doc_op": "doc, n", "member": "space, peer",
 		"invite": "ident", "verdict": "entry", "joining": "ident", "doc_pending": "doc, n",
-		"doc_lost": "doc, entry, client, clock",
+		"doc_lost": "doc, entry, client, clock", "page": "space, ident", "page_move": "space, lamport, author, hash, n",
+		"page_put": "space, page, entry",
 	}
 	key := cmp.Or(keys[table], "rowid")
 	found := query(t, db, fmt.Sprintf("SELECT %s, %s FROM %s ORDER BY %s LIMIT 1 OFFSET %d", column, key, table, key, row))
@@ -319,8 +373,8 @@ func TestDamageIsFound(t *testing.T) {
 		})
 		tables[table] = true
 	}
-	if len(tables) != 24 {
-		t.Errorf("%d tables, want 24: %v", len(tables), slices.Sorted(maps.Keys(tables)))
+	if len(tables) != 32 {
+		t.Errorf("%d tables, want 32: %v", len(tables), slices.Sorted(maps.Keys(tables)))
 	}
 }
 
@@ -349,14 +403,17 @@ func (d *damageScene) check(t *testing.T, opts siteOptions, name, what string, m
 	}
 	table, _, _ := strings.Cut(name, ".")
 	for _, p := range found {
-		if p.Lost != signed[name] && table != "doc_early" { // which is dropped
+		if p.Lost != lost(name) && table != "doc_early" { // which is dropped
 			t.Logf("%+v", p)
 			t.Errorf("%s: lost is %v: %+v", what, p.Lost, p)
 		}
 	}
 	err = s.Rebuild(s.ctx())
 	switch {
-	case table == "joining":
+	case local[table]:
+		if err != nil {
+			t.Errorf("%s: Rebuild = %v", what, err)
+		}
 	case signed[name]:
 		if !errors.Is(err, core.ErrCorrupt) {
 			t.Errorf("%s: Rebuild = %v, want ErrCorrupt", what, err)
@@ -382,6 +439,7 @@ func TestLostRowsAreFound(t *testing.T) {
 	for _, table := range []string{
 		"space", "field", "writer", "writer_head", "frontier", "auth_set", "parked", "parked_bytes", "doc", "doc_client",
 		"doc_deleted", "doc_pending", "doc_snapshot", "doc_op", "member", "invite", "verdict",
+		"page", "page_move", "page_put",
 	} {
 		t.Run(table, func(t *testing.T) {
 			t.Parallel()

@@ -37,6 +37,7 @@ func (h *head) revision() Revision {
 type WriteOptions struct {
 	Source events.EventSource
 	Epoch  *[]byte // the one that the writer has seen; nil if that does not matter
+	Draft  *int64  // what was drafted until then is in the write; nil for nothing
 }
 
 // Upsert merges a Yjs v1 update into a document, which it creates if needed, and
@@ -70,7 +71,7 @@ func (r *Replica) Upsert(ctx context.Context, space core.SpaceID, doc core.Docum
 			return err
 		}
 		rev = h.revision()
-		return nil
+		return w.confirmDraft(space, doc, opts)
 	})
 	return rev, err
 }

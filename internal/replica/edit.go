@@ -47,6 +47,9 @@ func (r *Replica) Edit(
 		return Revision{}, err
 	case update == nil:
 		clean = in.doc.Faithful()
+		if err := r.confirmUnchanged(ctx, space, doc, opts); err != nil {
+			return Revision{}, err
+		}
 		return r.revision(ctx, space, doc)
 	case len(update) > MaxEditBytes:
 		return Revision{}, fmt.Errorf("edit of %d bytes, at most %d are allowed: %w", len(update), MaxEditBytes, core.ErrTooLarge)
@@ -117,7 +120,7 @@ func (r *Replica) commitEdit(ctx context.Context, in *instance, update []byte, o
 			rec = h.DocRecord
 		}
 		job, saves = w, w.saves
-		return nil
+		return w.confirmDraft(key.space, key.doc, opts)
 	})
 	if err != nil {
 		return Revision{}, err

@@ -194,3 +194,7 @@ func (t *faultyTx) ResetDoc(doc int64) error {
 func (t *faultyTx) ClearParked(space int64) error {
 	return errors.Join(t.faults.next(), t.Tx.ClearParked(space))
 }
+
+func (t *faultyTx) PutDraft(rec *core.DraftRecord) error {
+	return errors.Join(t.faults.next(), t.Tx.PutDraft(rec))
+}

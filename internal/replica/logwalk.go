@@ -34,6 +34,8 @@ type logWalk struct {
 	names    []core.FieldWrite
 	places   *past
 	docs     map[core.DocumentID]*docOps
+
+	pageEntries []*pageEntry
 }
 
 type knownAncestor struct {
@@ -170,6 +172,9 @@ func (l *logWalk) follow(rec *core.EntryRecord, e *log.Entry) error {
 		return nil
 	}
 	l.authors[e.Peer] = true
+	if trace := pageTrace(e, rec); trace != nil {
+		l.pageEntries = append(l.pageEntries, trace)
+	}
 	for _, op := range e.Ops {
 		var err error
 		switch b := op.Body.(type) {

@@ -205,6 +205,9 @@ func (w *work) rederive(ctx context.Context, id core.SpaceID) error {
 	if err != nil {
 		return err
 	}
+	if err := d.readPages(ctx); err != nil {
+		return err
+	}
 	if err := w.ResetSpace(space.Key); err != nil {
 		return err
 	}
@@ -212,7 +215,7 @@ func (w *work) rederive(ctx context.Context, id core.SpaceID) error {
 		return err
 	}
 	d.membership = w.emptyAuthority(space)
-	for _, step := range []func() error{d.replay, d.judge, d.name, d.content, d.parked} {
+	for _, step := range []func() error{d.replay, d.judge, d.name, d.pages, d.content, d.parked} {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -247,13 +250,15 @@ func (w *work) emptyAuthority(space *core.SpaceRecord) *authority {
 // rederiving is one run of rederive.
 type rederiving struct {
 	*work
-	space      *core.SpaceRecord
-	membership *authority
-	authors    map[core.PeerID]bool
-	void       map[int64]bool
-	names      []namedBy
-	docs       map[core.DocumentID]*core.DocRecord // with how many ops were counted
-	stored     map[core.DocumentID]core.DocRecord  // as they were
+	space       *core.SpaceRecord
+	membership  *authority
+	authors     map[core.PeerID]bool
+	void        map[int64]bool
+	names       []namedBy
+	pageTraces  []*pageEntry
+	storedPages map[core.DocumentID]core.PageRecord // as they were
+	docs        map[core.DocumentID]*core.DocRecord // with how many ops were counted
+	stored      map[core.DocumentID]core.DocRecord  // as they were
 }
 
 // namedBy is an entry that names the space.
@@ -344,6 +349,9 @@ func (d *rederiving) replayOne(key int64, a *arrival) error {
 		return err
 	}
 	d.authors[e.Peer] = true
+	if trace := pageTrace(e, rec); trace != nil {
+		d.pageTraces = append(d.pageTraces, trace)
+	}
 	for _, op := range e.Ops {
 		switch b := op.Body.(type) {
 		case log.SpaceMeta:

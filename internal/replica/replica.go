@@ -16,7 +16,8 @@ import (
 	"github.com/soma-sdk/soma/internal/log"
 )
 
-// Config is what a Replica is made of. All fields but Timing and Random are required.
+// Config is what a Replica is made of. All fields but Timing, Random and
+// Drafts are required.
 type Config struct {
 	Store    core.Store
 	Identity identity.Identity
@@ -28,6 +29,7 @@ type Config struct {
 	Now      func() time.Time
 	Timing   Timing
 	Random   io.Reader // of IDs and incarnations, crypto/rand.Reader if nil
+	Drafts   Drafts    // nil for none
 }
 
 // Timing says when the local tail is sealed into entries. Zero fields take the
@@ -59,6 +61,7 @@ type Replica struct {
 	now    func() time.Time
 	timing Timing
 	random io.Reader
+	drafts Drafts
 	relax  bool
 	opened int64 // in ms, when all that came before was in the log
 
@@ -96,7 +99,7 @@ func Open(ctx context.Context, c Config) (*Replica, error) {
 	background, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r := &Replica{
 		store: c.Store, self: self, dir: c.Dir, hub: c.Hub, logger: c.Logger, now: c.Now,
-		timing: c.Timing, random: c.Random, relax: c.Relaxed, stop: stop, heads: newHeadCache(), live: newLiveDocs(),
+		timing: c.Timing, random: c.Random, drafts: c.Drafts, relax: c.Relaxed, stop: stop, heads: newHeadCache(), live: newLiveDocs(),
 	}
 	r.sealer = newSealer(r)
 	r.compactor = newCompactor(r)
@@ -142,15 +145,17 @@ type work struct {
 	nowMs  int64
 	source events.EventSource
 
-	past        map[int64]*past               // by space key
-	authorities map[int64]*authority          // by space key, those that were asked for
-	forks       map[int64]uint64              // by writer key, those that were asked for
-	chains      map[*log.CutHead]*chains      // by the first head, those that were asked for
-	mintNext    bool                          // an own entry became void
-	remakes     map[headKey]*pendingRemake    // documents to be made anew
-	voided      map[headKey]*core.SpaceRecord // documents that got void content
-	ripe        map[headKey]*core.SpaceRecord // documents with early deletions whose content may have come
-	arrived     []*arrivedEntry               // new content
+	past        map[int64]*past                // by space key
+	authorities map[int64]*authority           // by space key, those that were asked for
+	forks       map[int64]uint64               // by writer key, those that were asked for
+	chains      map[*log.CutHead]*chains       // by the first head, those that were asked for
+	mintNext    bool                           // an own entry became void
+	remakes     map[headKey]*pendingRemake     // documents to be made anew
+	voided      map[headKey]*core.SpaceRecord  // documents that got void content
+	ripe        map[headKey]*core.SpaceRecord  // documents with early deletions whose content may have come
+	arrived     []*arrivedEntry                // new content
+	pageEntries map[int64]map[int64]*pageEntry // by space and entry key, see notePages
+	pageSpaces  map[int64]*core.SpaceRecord
 
 	events  []events.DomainEvent
 	mark    *mark    // of own entries, if this sealed some
@@ -202,6 +207,9 @@ func (w *work) finish() error {
 			return err
 		}
 	}
+	if err := w.foldPages(); err != nil {
+		return err
+	}
 	if err := w.remakeNow(); err != nil {
 		return err
 	}
@@ -212,6 +220,9 @@ func (w *work) finish() error {
 		return err
 	}
 	if err := w.ripen(); err != nil {
+		return err
+	}
+	if err := w.reviewDrafts(); err != nil {
 		return err
 	}
 	if w.mintNext {

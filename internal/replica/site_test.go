@@ -16,6 +16,7 @@ import (
 	"github.com/soma-sdk/soma/internal/events"
 	"github.com/soma-sdk/soma/internal/identity"
 	"github.com/soma-sdk/soma/internal/log"
+	"github.com/soma-sdk/soma/internal/mailbox"
 	"github.com/soma-sdk/soma/internal/replica"
 	"github.com/soma-sdk/soma/store"
 )
@@ -45,6 +46,7 @@ type site struct {
 	database string
 	hub      *events.Hub
 	store    *store.DB
+	drafts   *mailbox.Mailbox
 }
 
 // siteOptions are what tests vary. The zero value is a new directory with a new
@@ -118,9 +120,15 @@ func tryOpenSite(t testing.TB, opts siteOptions) (*site, error) {
 	if opts.faults != nil {
 		st = &faultyStore{Store: db, faults: opts.faults}
 	}
+	s.drafts, err = mailbox.Open(t.Context(), st, now, opts.logger, mailbox.Limits{
+		TTL: mailbox.DefaultTTL, Drafts: mailbox.DefaultDrafts, SnippetBytes: mailbox.DefaultSnippetBytes,
+	})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	s.Replica, err = replica.Open(t.Context(), replica.Config{
 		Store: st, Identity: *id, Dir: opts.dir, Database: db.Path(), Relaxed: opts.relaxed,
-		Hub: s.hub, Logger: opts.logger, Now: now, Timing: opts.timing,
+		Hub: s.hub, Logger: opts.logger, Now: now, Timing: opts.timing, Drafts: s.drafts,
 	})
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -141,6 +149,7 @@ func (s *site) close() {
 	}
 	s.closed = true
 	s.hub.Close()
+	s.drafts.Close()
 	if err := errors.Join(s.Close(), s.store.Close()); err != nil {
 		s.t.Errorf("Close = %v", err)
 	}
@@ -151,6 +160,7 @@ func (s *site) crash() {
 	s.t.Helper()
 	s.closed = true
 	s.hub.Close()
+	s.drafts.Close()
 	if err := errors.Join(s.Abandon(), s.store.Close()); err != nil {
 		s.t.Errorf("crash = %v", err)
 	}

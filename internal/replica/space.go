@@ -148,41 +148,47 @@ func (w *work) rename(space *core.SpaceRecord, name string) error {
 	return err
 }
 
-// foldName adds a write of the name and reports whether the name changed: the
-// causally latest write wins, then the later clock, then the higher hash.
+// foldName adds a write of the name and reports whether the name changed.
 func (w *work) foldName(space *core.SpaceRecord, e *log.Entry, rec *core.EntryRecord, name string) (changed bool, err error) {
-	writes, err := w.FieldWrites(space.Key, "", fieldName)
-	if err != nil {
+	latest, err := w.foldField(space, "", fieldName, e, rec, []byte(name))
+	if err != nil || space.Name == string(latest) {
 		return false, err
+	}
+	space.Name, space.UpdatedAtMs = string(latest), max(w.nowMs, space.UpdatedAtMs+1)
+	return true, w.PutSpace(space)
+}
+
+// foldField adds a write of a field and returns the value that it has now: the causally
+// latest write wins, then the later clock, then the higher hash.
+func (w *work) foldField(space *core.SpaceRecord, object, field string, e *log.Entry, rec *core.EntryRecord, value []byte) ([]byte, error) {
+	writes, err := w.FieldWrites(space.Key, object, field)
+	if err != nil {
+		return nil, err
 	}
 	earlier := make([]core.EntryRecord, len(writes))
 	for i, f := range writes {
 		if earlier[i], err = w.EntryByKey(f.Entry); err != nil {
-			return false, err
+			return nil, err
 		}
 	}
 	replaced, err := w.pastOf(space).knows(rec, earlier)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	latest := core.FieldWrite{Entry: rec.Key, Hash: e.Hash, WallMs: e.WallMs, Value: []byte(name)}
-	if err := w.PutFieldWrite(space.Key, "", fieldName, latest); err != nil {
-		return false, err
+	latest := core.FieldWrite{Entry: rec.Key, Hash: e.Hash, WallMs: e.WallMs, Value: value}
+	if err := w.PutFieldWrite(space.Key, object, field, latest); err != nil {
+		return nil, err
 	}
 	for i, f := range writes {
 		if replaced[i] {
-			if err := w.DeleteFieldWrite(space.Key, "", fieldName, f.Entry); err != nil {
-				return false, err
+			if err := w.DeleteFieldWrite(space.Key, object, field, f.Entry); err != nil {
+				return nil, err
 			}
 		} else if compareFields(f, latest) > 0 {
 			latest = f
 		}
 	}
-	if space.Name == string(latest.Value) {
-		return false, nil
-	}
-	space.Name, space.UpdatedAtMs = string(latest.Value), max(w.nowMs, space.UpdatedAtMs+1)
-	return true, w.PutSpace(space)
+	return latest.Value, nil
 }
 
 func compareFields(a, b core.FieldWrite) int {

@@ -28,7 +28,7 @@ func (r *Replica) verifySpace(ctx context.Context, v core.View, id core.SpaceID,
 	c := spaceCheck{newLogWalk(v, space, found), &work{Tx: readOnly{View: v}, r: r}}
 	c.w.authorities = map[int64]*authority{space.Key: {cachedAuthority: &cachedAuthority{Authority: c.authority}, space: &c.space}}
 	for _, step := range []func(context.Context) error{
-		c.run, c.checkGenesis, c.checkHeads, c.checkMembers, c.checkStates, c.checkNames, c.checkDocs, c.checkParked,
+		c.run, c.checkGenesis, c.checkHeads, c.checkMembers, c.checkStates, c.checkNames, c.checkPages, c.checkDocs, c.checkParked,
 	} {
 		before := len(*found)
 		if err := step(ctx); err != nil {
@@ -154,7 +154,7 @@ func fieldRows(writes []core.FieldWrite) []fieldRow {
 }
 
 func (c *spaceCheck) checkNames(context.Context) error {
-	writes, err := c.foldNames()
+	writes, err := c.maximal(c.names)
 	if err != nil {
 		return err
 	}
@@ -177,11 +177,12 @@ func (c *spaceCheck) checkNames(context.Context) error {
 	return c.add(problem)
 }
 
-// foldNames returns the causally maximal writes of the name that count.
-func (c *spaceCheck) foldNames() ([]core.FieldWrite, error) {
+// maximal returns those writes of one field that count and are causally maximal. They
+// must be in the order of their entries.
+func (c *spaceCheck) maximal(all []core.FieldWrite) ([]core.FieldWrite, error) {
 	past := c.w.pastOf(&c.space)
 	var writes []core.FieldWrite
-	for _, n := range c.names {
+	for _, n := range all {
 		rec, err := c.v.EntryByKey(n.Entry)
 		if err != nil {
 			return nil, err

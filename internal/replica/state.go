@@ -161,6 +161,23 @@ func (r *Replica) Load(ctx context.Context, space core.SpaceID, doc core.Documen
 	return s.load()
 }
 
+// HasDoc reports whether there is a document that is not deleted.
+func (r *Replica) HasDoc(ctx context.Context, space core.SpaceID, doc core.DocumentID) (there bool, err error) {
+	err = r.store.Read(ctx, func(v core.View) error {
+		rec, err := v.Space(space)
+		if err != nil {
+			return err
+		}
+		d, err := v.Doc(rec.Key, doc)
+		there = err == nil && !d.Hidden
+		return err
+	})
+	if isNotFound(err) {
+		return false, nil
+	}
+	return there, err
+}
+
 // Docs returns up to limit documents that are not deleted, with IDs greater than
 // after, in order of ID, and the ID to go on after, "" at the end.
 func (r *Replica) Docs(ctx context.Context, space core.SpaceID, after core.DocumentID, limit int) (docs []core.DocRecord, next core.DocumentID, err error) {

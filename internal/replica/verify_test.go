@@ -336,6 +336,32 @@ func (s *site) dump(space core.SpaceID) map[string]string {
 			lines["waiting "+d.ID] = fmt.Sprintf("%x", c.pending)
 			lines["state "+d.ID] = fmt.Sprintf("%d bytes, %x", len(state), sha256.Sum256(state))
 		}
+		pages, err := v.Pages(rec.Key, "", math.MaxInt32)
+		if err != nil {
+			return err
+		}
+		for _, p := range pages {
+			p.Space, p.UpdatedAtMs = 0, 0
+			lines["page "+p.ID] = fmt.Sprintf("%+v", p)
+		}
+		moves, err := v.PageMovesFrom(rec.Key, core.PageStamp{})
+		if err != nil {
+			return err
+		}
+		for _, m := range moves {
+			m.Entry = 0
+			lines[fmt.Sprintf("move %+v", m.PageStamp)] = fmt.Sprintf("%+v", m)
+		}
+		for _, cleared := range []bool{false, true} {
+			drafts, err := v.OldestDrafts(cleared, core.DraftPlace{}, math.MaxInt32)
+			if err != nil {
+				return err
+			}
+			for i, d := range drafts {
+				d.Key = 0
+				lines[fmt.Sprintf("draft %t %d", cleared, i)] = fmt.Sprintf("%+v", d)
+			}
+		}
 		heads, err := v.Heads(rec.Key)
 		if err != nil {
 			return err

@@ -6,6 +6,7 @@
 //
 //   - plan.go: the steps of a seed; play.go: what honest members do; world.go: all there is
 //   - site.go, fault.go: a replica that can be killed at any write
+//   - pages.go, tree.go: what happens to pages, and what they must be then
 //   - mail.go: the delivery of entries
 //   - villain.go: hostile members; ledger.go: all that was ever written
 //   - paper.go: a Yjs text, plainly

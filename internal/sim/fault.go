@@ -95,6 +95,18 @@ func (t *mortalTx) ClearTail(doc int64) error {
 	return errors.Join(t.fault.next(), t.Tx.ClearTail(doc))
 }
 
+func (t *mortalTx) PutPage(rec core.PageRecord) error {
+	return errors.Join(t.fault.next(), t.Tx.PutPage(rec))
+}
+
+func (t *mortalTx) PutPageMove(space int64, m core.PageMove) error {
+	return errors.Join(t.fault.next(), t.Tx.PutPageMove(space, m))
+}
+
+func (t *mortalTx) AddPagePut(space int64, page core.DocumentID, entry int64) error {
+	return errors.Join(t.fault.next(), t.Tx.AddPagePut(space, page, entry))
+}
+
 func (t *mortalTx) ResetDoc(doc int64) error {
 	return errors.Join(t.fault.next(), t.Tx.ResetDoc(doc))
 }

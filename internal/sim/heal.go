@@ -187,7 +187,24 @@ func (w *world) compare(fresh *site) error {
 			}
 		}
 	}
-	return errors.Join(wrong...)
+	return errors.Join(errors.Join(wrong...), w.checkRebuild())
+}
+
+// checkRebuild makes everything of a site anew from its log. It must be what it was.
+func (w *world) checkRebuild() error {
+	s := w.sites[len(w.ledger.entries)%len(w.sites)]
+	was, err := s.dump()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(s.dumpPageTimes(was), s.Rebuild(w.ctx)); err != nil {
+		return err
+	}
+	is, err := s.dump()
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.dumpPageTimes(is), differ("rebuilt", is, s.String(), was))
 }
 
 // differ compares two descriptions.
@@ -247,7 +264,7 @@ func (s *site) dump() (map[string]string, error) {
 	for _, rec := range records {
 		lines["entry "+rec.Hash.String()] = [...]string{"kept", "void"}[rec.State]
 	}
-	return lines, s.dumpDocuments(ctx, lines)
+	return lines, errors.Join(s.dumpPages(ctx, lines), s.dumpDocuments(ctx, lines))
 }
 
 func (s *site) dumpDocuments(ctx context.Context, lines map[string]string) error {

@@ -44,6 +44,7 @@ func (w *world) want(space *plain.Space, out *plain.Outcome) (map[string]string,
 			lines["rejected "+e.Hash.String()] = fmt.Sprint(w.name(e.Peer), " ", reason, " by ", by, ", kept ", state == "kept")
 		}
 	}
+	w.wantPages(out.Tree, lines)
 	for id, d := range out.Docs {
 		if d.Hidden {
 			continue

@@ -26,6 +26,9 @@ var kinds = []kind{
 	{"erase", 6, (*world).eraseText},
 	{"delete document", 2, (*world).deleteDocument},
 	{"rename", 2, (*world).rename},
+	{"page", 40, (*world).actOnPages},
+	{"circle of pages", 3, (*world).movePages},
+	{"look at pages", 5, (*world).lookAtPages},
 	{"add member", 3, (*world).addMember},
 	{"set role", 5, (*world).setRole},
 	{"remove member", 5, (*world).removeMember},
@@ -50,6 +53,7 @@ var kinds = []kind{
 	{"clock", 2, (*world).moveClock},
 
 	{"forge content", 12, (*world).forgeContent},
+	{"forge pages", 14, (*world).forgePages},
 	{"forge act", 10, (*world).forgeAct},
 	{"fork", 5, (*world).fork},
 	{"collude", 8, (*world).collude},
@@ -73,7 +77,7 @@ func plan(c Config) []step {
 	for _, k := range kinds {
 		total += k.weight
 	}
-	steps := make([]step, 30+r.IntN(60))
+	steps := make([]step, 40+r.IntN(75))
 	for i := range steps {
 		n := r.IntN(total)
 		for at := range kinds {

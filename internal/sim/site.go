@@ -134,7 +134,7 @@ func (s *site) try(fn func(ctx context.Context) error) error {
 		err := fn(ctx)
 		for _, fine := range []error{
 			core.ErrForbidden, core.ErrNotFound, core.ErrExists, core.ErrLastOwner, core.ErrStaleDocument,
-			core.ErrClientIDTaken, core.ErrTooNew,
+			core.ErrClientIDTaken, core.ErrTooNew, core.ErrPageCycle, core.ErrInvalidPlace,
 		} {
 			if errors.Is(err, fine) {
 				s.w.tell("%s: %v", s, err)

@@ -220,6 +220,9 @@ func (w *world) forgeContent(r *rand.Rand) error {
 }
 
 func (w *world) forgedContent(r *rand.Rand, v *villain) log.Body {
+	if r.IntN(4) == 0 {
+		return w.forgedPage(r)
+	}
 	doc := pickDoc(r)
 	switch r.IntN(8) {
 	case 0:

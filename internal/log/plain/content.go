@@ -1,7 +1,6 @@
 package plain
 
 import (
-	"bytes"
 	"cmp"
 	"maps"
 	"slices"
@@ -125,6 +124,7 @@ type Outcome struct {
 	Void map[core.Hash]bool
 	Name string
 	Docs map[core.DocumentID]*Doc
+	Tree Tree
 }
 
 // Doc is a document that somebody wrote to.
@@ -155,7 +155,7 @@ func (s *Space) Outcome() *Outcome {
 			out.Void[e.Hash] = true
 		}
 	}
-	out.Name = s.name(out)
+	out.Name, out.Tree = s.name(out), s.pages(out)
 	s.documents(out)
 	return out
 }
@@ -170,17 +170,7 @@ func (s *Space) name(out *Outcome) string {
 			}
 		}
 	}
-	var latest *log.Entry
-	for e := range names {
-		later := false
-		for o := range names {
-			later = later || s.content[o.Hash][e.Hash]
-		}
-		if !later && (latest == nil || cmp.Or(cmp.Compare(e.WallMs, latest.WallMs), bytes.Compare(e.Hash[:], latest.Hash[:])) > 0) {
-			latest = e
-		}
-	}
-	return names[latest]
+	return latest(s, names)
 }
 
 // documents collects what was written, and which documents a delete hides: one that

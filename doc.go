@@ -23,6 +23,11 @@
 //		return tx.Text("content").Insert(0, "Hello", nil)
 //	})
 //
+// Pages give documents titles and places in a tree, which merges without cycles:
+//
+//	page, err := db.Pages().Create(ctx, space.ID, soma.NewPage{Title: "Today"})
+//	tree, err := db.Pages().Tree(ctx, space.ID)
+//
 // Search finds documents by the words in them, best first, in any script:
 //
 //	hits, err := db.Documents().Search(ctx, space.ID, `meeting "next week" -draft`)
@@ -36,6 +41,12 @@
 //		}
 //	}
 //
+// What an editor holds and has not stored yet is kept as a draft, on this machine alone. The
+// write that holds it clears it, and DraftPolicy decides when others change the document:
+//
+//	err = db.Mailbox().Save(ctx, soma.Draft{SpaceID: space.ID, DocumentID: "page-1", Snippet: typed, UpdatedAtMs: ms})
+//	rev, err = db.Documents().Upsert(ctx, space.ID, "page-1", update, soma.WithDraft(ms))
+//
 // A space is a log of signed entries. Export and Import carry it to another
 // directory, where every entry is checked again; what both sides wrote merges.
 //
@@ -43,6 +54,12 @@
 //
 //	ticket, err := db.Spaces().Invite(ctx, space.ID, soma.RoleEditor, soma.InviteOptions{})
 //	space, err = other.Spaces().Join(ctx, ticket)
+//
+// What the user interface keeps on this machine alone is in collections, of which the newer
+// record wins (see Collection):
+//
+//	tabs := soma.Tabs(db) // or NewCollection[T](db, name, options...)
+//	err = tabs.Put(ctx, "t1", soma.Tab{ID: "t1", Title: "Today"}, updatedAtMs)
 //
 // # Guarantees
 //

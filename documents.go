@@ -6,6 +6,7 @@ import (
 	"iter"
 
 	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/mailbox"
 	"github.com/soma-sdk/soma/internal/replica"
 )
 
@@ -56,6 +57,7 @@ type WriteOption func(*writeOptions)
 type writeOptions struct {
 	source EventSource
 	epoch  *[]byte
+	draft  *int64
 }
 
 // WithSource sets the Source of the event that the write emits, SourceRenderer by
@@ -84,7 +86,14 @@ func writeOptionsOf(opts []WriteOption) (writeOptions, error) {
 	if o.source != SourceRenderer && o.source != SourceDaemon {
 		return o, fmt.Errorf("source %q: %w", o.source, ErrInvalidOption)
 	}
+	if o.draft != nil {
+		return o, mailbox.CheckTime("time of the draft", *o.draft)
+	}
 	return o, nil
+}
+
+func (o *writeOptions) replica() replica.WriteOptions {
+	return replica.WriteOptions{Source: o.source, Epoch: o.epoch, Draft: o.draft}
 }
 
 // Upsert merges a Yjs v1 update into a document, creating the document if needed,
@@ -103,14 +112,15 @@ func writeOptionsOf(opts []WriteOption) (writeOptions, error) {
 // write, ErrStaleDocument for another epoch than that of WithEpoch, for other content
 // than void content at the same clocks, and, without WithEpoch, for deletions that only
 // void entries made; ErrClientIDTaken for other content than there is at the same clocks,
-// ErrInvalidID, ErrInvalidOption. What is void already, or there, is not stored again.
+// ErrInvalidID, ErrInvalidOption, ErrInvalidTime of WithDraft. What is void already, or
+// there, is not stored again.
 func (d Documents) Upsert(ctx context.Context, space SpaceID, id DocumentID, update []byte, opts ...WriteOption) (Revision, error) {
 	o, err := d.beginWrite(space, id, opts)
 	if err != nil {
 		return Revision{}, err
 	}
 	defer d.db.end()
-	rev, err := d.db.replica.Upsert(ctx, space, id, update, replica.WriteOptions{Source: o.source, Epoch: o.epoch})
+	rev, err := d.db.replica.Upsert(ctx, space, id, update, o.replica())
 	if err != nil {
 		return Revision{}, about("upsert", id, err)
 	}
@@ -202,6 +212,9 @@ func (d Documents) Delete(ctx context.Context, space SpaceID, id DocumentID, opt
 		return err
 	}
 	defer d.db.end()
+	if o.draft != nil {
+		return about("delete", id, fmt.Errorf("a delete holds no draft: %w", ErrInvalidOption))
+	}
 	if err := d.db.replica.Delete(ctx, space, id, o.source); err != nil {
 		return about("delete", id, err)
 	}

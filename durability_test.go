@@ -3,10 +3,12 @@ package soma_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"strings"
@@ -26,6 +28,7 @@ import (
 //	space <id>           a space was created, or was there
 //	typed <client> <n>   piece n of a client is in its document, see piece
 //	made <id>            a document was made
+//	kept <key> <n>       a record has the value n, or a later one
 func writer(dir string, args ...string) int {
 	var opts []soma.Option
 	if args[0] == "relaxed" {
@@ -78,6 +81,13 @@ func writer(dir string, args ...string) int {
 			say(err, "made", id)
 		}
 	}()
+	go func() {
+		prefix := rand.Uint64()
+		for n := 0; ; n++ {
+			key := fmt.Sprintf("%x-%d", prefix, n%20)
+			say(db.Collections().Put(ctx, "kept", key, json.RawMessage(fmt.Sprint(n)), int64(n)), "kept", key, n)
+		}
+	}()
 	_, _ = io.Copy(io.Discard, os.Stdin)
 	return 0
 }
@@ -105,6 +115,7 @@ type acked struct {
 	space string
 	typed map[uint64]int // client -> its last piece
 	made  []string
+	kept  map[string]int // key -> its last value
 }
 
 func (a *acked) add(t *testing.T, line string) {
@@ -125,6 +136,13 @@ func (a *acked) add(t *testing.T, line string) {
 		a.typed[client] = max(a.typed[client], n)
 	case "made":
 		a.made = append(a.made, rest)
+	case "kept":
+		var key string
+		var n int
+		if _, err := fmt.Sscan(rest, &key, &n); err != nil {
+			t.Fatalf("line %q: %v", line, err)
+		}
+		a.kept[key] = n
 	default:
 		t.Fatalf("writer: %s", line)
 	}
@@ -162,6 +180,16 @@ func (a *acked) check(t *testing.T, dir string) {
 	}
 	if found, err := db.Verify(t.Context()); err != nil || len(found) > 0 {
 		t.Errorf("Verify after a kill = %v, %v", found, err)
+	}
+	for key, last := range a.kept {
+		rec, err := db.Collections().Get(t.Context(), "kept", key)
+		var n int
+		if err == nil {
+			err = json.Unmarshal(rec.Value, &n)
+		}
+		if err != nil || n < last || rec.UpdatedAtMs != int64(n) {
+			t.Errorf("record %q is %s, %v, want %d, which was acknowledged", key, rec.Value, err, last)
+		}
 	}
 	if a.space == "" {
 		return
@@ -211,9 +239,9 @@ func TestKill(t *testing.T) {
 			writes := 0
 			for range tt.dirs {
 				dir := t.TempDir()
-				all := acked{typed: map[uint64]int{}}
+				all := acked{typed: map[uint64]int{}, kept: map[string]int{}}
 				for range tt.rounds {
-					this := acked{space: all.space, typed: map[uint64]int{}}
+					this := acked{space: all.space, typed: map[uint64]int{}, kept: map[string]int{}}
 					this.round(t, rng, dir, tt.mode)
 					this.check(t, dir)
 					if all.space = this.space; all.space == "" && len(this.made) > 0 {
@@ -224,7 +252,8 @@ func TestKill(t *testing.T) {
 						writes += n + 1
 					}
 					all.made = append(all.made, this.made...)
-					writes += len(this.made)
+					maps.Copy(all.kept, this.kept)
+					writes += len(this.made) + len(this.kept)
 				}
 				all.check(t, dir)
 				if all.space != "" {

@@ -133,7 +133,7 @@ func (s *txn) roots() (names []string) {
 // space, ErrForbidden, before fn is called unless the right is lost meanwhile,
 // ErrStaleDocument as in Upsert, if the document was rebuilt while fn ran, ErrClientIDTaken
 // if somebody took its clientID meanwhile (both: call Edit again), ErrInvalidID,
-// ErrInvalidOption.
+// ErrInvalidOption, ErrInvalidTime of WithDraft.
 func (d Documents) Edit(ctx context.Context, space SpaceID, id DocumentID, fn func(tx *EditTx) error, opts ...WriteOption) (Revision, error) {
 	if fn == nil {
 		return Revision{}, about("edit", id, fmt.Errorf("no function: %w", ErrInvalidOption))
@@ -143,8 +143,7 @@ func (d Documents) Edit(ctx context.Context, space SpaceID, id DocumentID, fn fu
 		return Revision{}, err
 	}
 	defer d.db.end()
-	write := replica.WriteOptions{Source: o.source, Epoch: o.epoch}
-	rev, err := d.db.replica.Edit(ctx, space, id, write, func(tx *yjs.Transaction) error {
+	rev, err := d.db.replica.Edit(ctx, space, id, o.replica(), func(tx *yjs.Transaction) error {
 		s := &txn{doc: tx.Doc(), tx: tx}
 		defer s.end()
 		return fn(&EditTx{s})

@@ -1,6 +1,7 @@
 package soma
 
 import (
+	"github.com/soma-sdk/soma/internal/collection"
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/log"
 	"github.com/soma-sdk/soma/store"
@@ -29,7 +30,7 @@ var (
 	ErrClosed = core.ErrClosed
 	// ErrCorrupt says that stored data is damaged. It is never served as good.
 	ErrCorrupt = core.ErrCorrupt
-	// ErrNotFound says that there is no such space or document.
+	// ErrNotFound says that there is no such space, document or page.
 	ErrNotFound = core.ErrNotFound
 	// ErrForbidden says that the local member may not do this in the space. Nothing
 	// was stored.
@@ -53,23 +54,38 @@ var (
 	// ErrInvalidID says that an ID is not printable UTF-8 of 1 to MaxIDBytes bytes. A
 	// space ID that no library made is ErrNotFound.
 	ErrInvalidID = core.ErrInvalidID
-	// ErrInvalidName says that a space's name is empty, longer than MaxSpaceNameBytes,
-	// no UTF-8, or has a control character or line separator.
+	// ErrInvalidName says that a space's name is empty or longer than MaxSpaceNameBytes,
+	// or a page's title longer than MaxPageTitleBytes, or that either is no UTF-8 or has a
+	// control character or line separator.
 	ErrInvalidName = core.ErrInvalidName
 	// ErrInvalidUpdate says that bytes are no Yjs v1 update.
 	ErrInvalidUpdate = core.ErrInvalidUpdate
 	// ErrInvalidStateVector says that bytes are no encoded Yjs state vector.
 	ErrInvalidStateVector = core.ErrInvalidVector
-	// ErrExists says that who is to be added is a member already.
+	// ErrExists says that who is to be added is a member already, or that there is a page
+	// with the ID of the one to be created.
 	ErrExists = core.ErrExists
+	// ErrPageCycle says that a page was to be put under itself.
+	ErrPageCycle = core.ErrPageCycle
+	// ErrInvalidPlace says that the target of a page makes no sense.
+	ErrInvalidPlace = core.ErrInvalidPlace
 	// ErrLastOwner says that the only owner cannot go, or be less.
 	ErrLastOwner = core.ErrLastOwner
 	// ErrInvalidTicket says that text is no ticket, or not all of one.
 	ErrInvalidTicket = core.ErrInvalidTicket
 	// ErrTicketExpired says that the time is past until which a ticket was good.
 	ErrTicketExpired = core.ErrTicketExpired
-	// ErrInvalidEvent says that an event is none of the four shapes.
+	// ErrInvalidEvent says that an event is none of the four shapes of DomainEvent, or the
+	// three of AgentRuntimeEvent.
 	ErrInvalidEvent = core.ErrInvalidEvent
+	// ErrInvalidTime says that a time is not from 0 to 2^53-1 milliseconds, or one at which
+	// what it is about would be over.
+	ErrInvalidTime = core.ErrInvalidTime
+	// ErrClockSkew says that a time is further ahead of this machine's clock than a day, or
+	// than WithMaxClockSkew allows in a collection: nothing else would be newer for long.
+	ErrClockSkew = core.ErrClockSkew
+	// ErrInvalidDraft says that a draft, or its JSON, is none. The error names the field.
+	ErrInvalidDraft = core.ErrInvalidDraft
 	// ErrInvalidArchive says that bytes are no exported space, or not all of one.
 	ErrInvalidArchive = core.ErrInvalidArchive
 	// ErrInvalidEntry says that an entry of an import breaks a rule. The error is a
@@ -92,6 +108,32 @@ var (
 	// ErrWrongKind says that a root holds what is of another kind.
 	ErrWrongKind = core.ErrWrongKind
 )
+
+// Errors of collections. Nothing was stored.
+var (
+	// ErrInvalidJSON says that a value is not one JSON text in UTF-8.
+	ErrInvalidJSON = core.ErrInvalidJSON
+	// ErrInvalidRecord says that a value does not fit the type of a collection, that a
+	// validator refuses it, or that it has another key in it than it is stored under. The
+	// error is a *RecordError.
+	ErrInvalidRecord = core.ErrInvalidRecord
+	// ErrCollectionFull says that a collection has as many records, or bytes, as it may.
+	ErrCollectionFull = core.ErrCollectionFull
+	// ErrReservedCollection says that a name stands for data with rules of its own, which
+	// cannot be kept in a collection.
+	ErrReservedCollection = core.ErrReservedCollection
+	// ErrInvalidSnapshot says that a value is JSON but no snapshot of a collection, or that
+	// a row in it is none. The latter is a *RecordError too.
+	ErrInvalidSnapshot = core.ErrInvalidSnapshot
+	// ErrInvalidSeq says that a baseSeq is negative, or greater than the number of the
+	// newest change of the collection. Fetch a Snapshot.
+	ErrInvalidSeq = core.ErrInvalidSeq
+)
+
+// RecordError says what is wrong with a record of a collection. errors.Is finds
+// ErrInvalidRecord in it for one that was to be stored, ErrCorrupt for one that is stored,
+// and what a validator returned.
+type RecordError = collection.RecordError
 
 // LockedError says who has a directory open. errors.Is finds ErrLocked in it.
 type LockedError = store.LockedError

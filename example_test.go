@@ -164,6 +164,56 @@ func ExampleSpaces_Join() {
 	// editor of Notes
 }
 
+// Two windows keep their tabs in one collection. Each writes all that it knows.
+func ExampleCollections_SetItem() {
+	dir, err := os.MkdirTemp("", "soma")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	db, err := soma.Open(dir)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer db.Close()
+
+	ctx := context.Background()
+	tabs := db.Collections()
+	start, err := tabs.Snapshot(ctx, soma.CollectionTabs)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	first := `{"s:a":{"versionKey":"1f9e","data":{"id":"a","title":"First"}}}`
+	result, err := tabs.SetItem(ctx, soma.CollectionTabs, []byte(first), start.Seq, soma.WithWindow("one"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("one has seen everything:", result.Same)
+
+	second := `{"s:b":{"versionKey":"77c0","data":{"id":"b","title":"Second"}}}`
+	result, err = tabs.SetItem(ctx, soma.CollectionTabs, []byte(second), start.Seq, soma.WithWindow("two"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("two has seen everything:", result.Same)
+
+	now, err := tabs.Snapshot(ctx, soma.CollectionTabs)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%s\n", now.Value)
+	// Output:
+	// one has seen everything: true
+	// two has seen everything: false
+	// {"s:a":{"versionKey":"1f9e","data":{"id":"a","title":"First"}},"s:b":{"versionKey":"77c0","data":{"id":"b","title":"Second"}}}
+}
+
 // A hit says where the words are, in bytes.
 func ExampleDocuments_Search() {
 	dir, err := os.MkdirTemp("", "soma")
@@ -265,4 +315,92 @@ func ExampleDocuments_Edit() {
 	// "Hello " []
 	// "world" [{bold true}]
 	// milk bread
+}
+
+func ExamplePages() {
+	dir, err := os.MkdirTemp("", "soma")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	db, err := soma.Open(dir)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer db.Close()
+
+	ctx := context.Background()
+	space, err := db.Spaces().Create(ctx, soma.NewSpace{Name: "Notes"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, page := range []soma.NewPage{
+		{ID: "projects", Title: "Projects"},
+		{ID: "garden", Title: "Garden", Parent: "projects"},
+		{ID: "today", Title: "Today", Before: "projects"},
+	} {
+		if _, err := db.Pages().Create(ctx, space.ID, page); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	tree, err := db.Pages().Tree(ctx, space.ID)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, page := range tree {
+		fmt.Println(page.Title)
+		for _, child := range page.Children {
+			fmt.Println("  " + child.Title)
+		}
+	}
+	// Output:
+	// Today
+	// Projects
+	//   Garden
+}
+
+// What the interface keeps on this machine: of two writes the newer wins, whichever comes
+// first.
+func ExampleCollection() {
+	dir, err := os.MkdirTemp("", "soma")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	db, err := soma.Open(dir)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer db.Close()
+	ctx := context.Background()
+
+	type Tab struct {
+		Title string `json:"title"`
+	}
+	tabs := soma.NewCollection[Tab](db, "tabs", soma.WithMaxRecords(50), soma.WithEviction())
+	for _, write := range []struct {
+		title       string
+		updatedAtMs int64
+	}{{"Today", 2000}, {"Yesterday", 1000}} {
+		if err := tabs.Put(ctx, "t1", Tab{write.title}, write.updatedAtMs); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	for rec, err := range tabs.List(ctx) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(rec.Key, rec.Value.Title)
+	}
+	// Output:
+	// t1 Today
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/soma-sdk/soma/internal/identity"
+	"github.com/soma-sdk/soma/internal/mailbox"
 )
 
 // Option configures Open.
@@ -18,6 +19,7 @@ type options struct {
 	relaxed  bool
 	identity *identity.Identity
 	noSearch bool
+	drafts   mailbox.Limits
 }
 
 // WithLogger sets where the DB reports what no call can return, such as a failure
@@ -78,6 +80,7 @@ func WithoutSearch() Option {
 
 func collect(opts []Option) (*options, error) {
 	o := &options{logger: slog.New(slog.DiscardHandler), now: time.Now}
+	o.drafts = mailbox.Limits{TTL: DefaultDraftTTL, Drafts: DefaultMaxDrafts, SnippetBytes: DefaultMaxDraftSnippet}
 	for _, opt := range opts {
 		if opt == nil {
 			return nil, fmt.Errorf("nil option: %w", ErrInvalidOption)

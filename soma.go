@@ -8,9 +8,11 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/soma-sdk/soma/internal/collection"
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/events"
 	"github.com/soma-sdk/soma/internal/identity"
+	"github.com/soma-sdk/soma/internal/mailbox"
 	"github.com/soma-sdk/soma/internal/replica"
 	"github.com/soma-sdk/soma/internal/search"
 	"github.com/soma-sdk/soma/store"
@@ -36,8 +38,12 @@ type DB struct {
 	store   *store.DB
 	replica *replica.Replica
 	hub     *events.Hub
+	agents  *events.AgentHub
+	mailbox *mailbox.Mailbox
 	search  *search.Searcher // nil without
 	logger  *slog.Logger
+
+	collections *collection.Collections
 
 	mu      sync.Mutex
 	calls   sync.WaitGroup
@@ -77,10 +83,16 @@ func open(dir string, st *store.DB, o *options) (*DB, error) {
 		}
 		o.identity = &id
 	}
+	drafts, err := mailbox.Open(context.Background(), st, o.now, o.logger, o.drafts)
+	if err != nil {
+		return nil, err
+	}
+	collections := openCollections(st, o)
+	mirrorDrafts(drafts, collections)
 	hub := events.NewHub()
 	rep, err := replica.Open(context.Background(), replica.Config{
 		Store: st, Identity: *o.identity, Dir: dir, Database: st.Path(), Relaxed: o.relaxed,
-		Hub: hub, Logger: o.logger, Now: o.now,
+		Hub: hub, Logger: o.logger, Now: o.now, Drafts: drafts,
 	})
 	if err != nil {
 		return nil, err
@@ -89,7 +101,10 @@ func open(dir string, st *store.DB, o *options) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, rep.Close())
 	}
-	return &DB{store: st, replica: rep, hub: hub, search: searcher, logger: o.logger}, nil
+	return &DB{
+		store: st, replica: rep, hub: hub, agents: events.NewAgentHub(), mailbox: drafts, collections: collections,
+		search: searcher, logger: o.logger,
+	}, nil
 }
 
 // Close finishes what calls have begun, closes all subscriptions and the
@@ -103,6 +118,9 @@ func (db *DB) Close() error {
 		db.closeSearch() // first, since calls may wait for it
 		db.calls.Wait()
 		db.hub.Close()
+		db.collections.Close()
+		db.agents.Close()
+		db.mailbox.Close()
 		db.err = errors.Join(db.replica.Close(), db.store.Close())
 	})
 	return db.err

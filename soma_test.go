@@ -456,11 +456,26 @@ func calls(ctx context.Context, db *soma.DB, space soma.SpaceID, doc soma.Docume
 	_, title := db.Documents().Title(ctx, space, doc)
 	_, _, shaped := db.Documents().Shape(ctx, space, doc)
 	_, search := db.Documents().Search(ctx, space, "x")
+	tree, page := db.Pages(), soma.DocumentID("page")
+	_, pageCreate := tree.Create(ctx, space, soma.NewPage{ID: page})
+	_, pageGet := tree.Get(ctx, space, page)
+	_, pageBy := tree.CreatedBy(ctx, space, page)
+	_, pageRename := tree.Rename(ctx, space, page, "x")
+	_, pageMove := tree.Move(ctx, space, page, soma.PageTarget{})
+	_, pageArchive := tree.Archive(ctx, space, page)
+	_, pageTree := tree.Tree(ctx, space)
+	_, pageChildren := tree.Children(ctx, space, "")
+	_, pagePath := tree.Path(ctx, space, page)
+	_, pageTrash := tree.Trash(ctx, space)
+	_, pageRestore := tree.Restore(ctx, space, page)
 	var list error
 	for _, err := range db.Documents().List(ctx, space) {
 		list = err
 	}
 	return map[string]error{
+		"Pages.Create": pageCreate, "Pages.Get": pageGet, "Pages.CreatedBy": pageBy, "Pages.Rename": pageRename, "Pages.Move": pageMove,
+		"Pages.Archive": pageArchive, "Pages.Tree": pageTree, "Pages.Children": pageChildren, "Pages.Path": pagePath, "Pages.Trash": pageTrash,
+		"Pages.Restore": pageRestore, "Pages.Delete": tree.Delete(ctx, space, page),
 		"Spaces.Create": create, "Spaces.Get": spaceGet, "Spaces.List": spaceList, "Spaces.Rename": rename,
 		"Spaces.Export":    db.Spaces().Export(ctx, space, io.Discard),
 		"Spaces.Import":    db.Spaces().Import(ctx, strings.NewReader("x")),

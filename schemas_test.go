@@ -1,0 +1,152 @@
+package soma_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"pgregory.net/rapid"
+
+	"github.com/soma-sdk/soma"
+)
+
+func schema(t *testing.T, name string) *jsonschema.Schema {
+	t.Helper()
+	s, err := jsonschema.NewCompiler().Compile(filepath.Join("docs", "schemas", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// fields are the values that an event may have by name, the good ones first.
+type fields map[string][]any
+
+// payload generates objects near the events of a union: right ones, and ones with a
+// field too few, too many, or of another kind.
+func payload(of fields) *rapid.Generator[map[string]any] {
+	odd := []any{nil, "", "x", 0.0, -1.0, 1.5, 9007199254740991.0, 9007199254740992.0, true, []any{}, []any{1.0}, map[string]any{}}
+	names := slices.Sorted(maps.Keys(of))
+	return rapid.Custom(func(t *rapid.T) map[string]any {
+		p := map[string]any{}
+		for _, name := range names {
+			if rapid.IntRange(0, 9).Draw(t, "omit "+name) > 3 {
+				p[name] = rapid.SampledFrom(of[name]).Draw(t, name)
+			}
+		}
+		for range rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "changes") {
+			name := rapid.SampledFrom(append(names, "extra", "Kind", "")).Draw(t, "changed")
+			p[name] = rapid.SampledFrom(odd).Draw(t, "to")
+		}
+		return p
+	})
+}
+
+// complete makes it likely that an object is an event: it has the fields of its kind.
+func complete(t *rapid.T, p map[string]any, of fields, required map[string][]string) {
+	if !rapid.Bool().Draw(t, "complete") {
+		return
+	}
+	kind := rapid.SampledFrom(slices.Sorted(maps.Keys(required))).Draw(t, "of kind")
+	maps.DeleteFunc(p, func(name string, _ any) bool { return !slices.Contains(required[kind], name) && name != "reason" })
+	for _, name := range required[kind] {
+		if _, has := p[name]; !has {
+			p[name] = rapid.SampledFrom(of[name]).Draw(t, name)
+		}
+	}
+	p["kind"] = kind
+}
+
+// agree fails unless a schema accepts just what Parse accepts.
+func agree(t *testing.T, s *jsonschema.Schema, of fields, required map[string][]string, parse func([]byte) error) {
+	accepted, refused := 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		p := payload(of).Draw(t, "payload")
+		complete(t, p, of, required)
+		data, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		instance, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		schemaErr, parseErr := s.Validate(instance), parse(data)
+		if (schemaErr == nil) != (parseErr == nil) {
+			t.Fatalf("%s: the schema says %v, Parse says %v", data, schemaErr, parseErr)
+		}
+		if parseErr == nil {
+			accepted++
+		} else {
+			refused++
+		}
+	})
+	if accepted < 5 || refused < 5 {
+		t.Errorf("%d payloads were events and %d were not, want some of both", accepted, refused)
+	}
+}
+
+func TestDomainEventSchema(t *testing.T) {
+	s := schema(t, "domain-event.schema.json")
+	agree(t, s, fields{
+		"kind":       {"spaces-changed", "space-changed", "pages-changed", "document-changed", "blobs-changed"},
+		"source":     {"renderer", "daemon"},
+		"atMs":       {0.0, 1.0, 9007199254740991.0},
+		"spaceId":    {"s", "é\U0001f600"},
+		"documentId": {"d", "a/b"},
+		"reason":     {"", "widened", "x"},
+	}, map[string][]string{
+		"spaces-changed":   {"kind", "source", "atMs"},
+		"space-changed":    {"kind", "source", "atMs", "spaceId"},
+		"pages-changed":    {"kind", "source", "atMs", "spaceId"},
+		"document-changed": {"kind", "source", "atMs", "spaceId", "documentId"},
+	}, func(data []byte) error {
+		_, err := soma.ParseDomainEvent(data)
+		return err
+	})
+}
+
+func TestAgentRuntimeEventSchema(t *testing.T) {
+	s := schema(t, "agent-runtime-event.schema.json")
+	agree(t, s, fields{
+		"kind":     {"ready", "status", "error", "gone"},
+		"atMs":     {0.0, 1.0, 9007199254740991.0},
+		"provider": {"agentd", "openai-compatible"},
+		"baseUrl":  {"http://localhost:1", "x"},
+		"models":   {[]any{}, []any{map[string]any{"id": "m"}, nil, 1.5}},
+		"error":    {"e", "\n"},
+	}, map[string][]string{
+		"ready":  {"kind", "atMs", "provider", "baseUrl"},
+		"status": {"kind", "atMs", "provider", "baseUrl", "models"},
+		"error":  {"kind", "atMs", "provider", "baseUrl", "error"},
+	}, func(data []byte) error {
+		_, err := soma.ParseAgentRuntimeEvent(data)
+		return err
+	})
+}
+
+// What no schema can say, as the files tell: these Parse alone refuses.
+func TestSchemasCannotSay(t *testing.T) {
+	s := schema(t, "domain-event.schema.json")
+	for _, data := range []string{
+		`{"kind":"spaces-changed","source":"daemon","atMs":1.0}`,
+		`{"kind":"spaces-changed","source":"daemon","atMs":1e3}`,
+		`{"kind":"spaces-changed","source":"daemon","atMs":1,"atMs":1}`,
+		`{"kind":"space-changed","source":"daemon","atMs":1,"spaceId":"\ud83d"}`,
+	} {
+		instance, err := jsonschema.UnmarshalJSON(bytes.NewReader([]byte(data)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Validate(instance); err != nil {
+			t.Errorf("the schema refuses %s: %v", data, err)
+		}
+		if _, err := soma.ParseDomainEvent([]byte(data)); err == nil {
+			t.Errorf("ParseDomainEvent(%s) = nil", data)
+		}
+	}
+}

@@ -28,10 +28,12 @@
 
 import { createInterface } from 'node:readline'
 import * as Y from 'yjs'
-import { families } from './families.mjs'
+import { families, settings } from './families.mjs'
 import { applyOp } from './ops.mjs'
 import { Prng } from './prng.mjs'
 import { contentOf, declare, jsonOf, sent } from './values.mjs'
+
+settings.nestedHalves = false
 
 // yjs warns with console.log; stdout is for answers.
 console.log = console.error

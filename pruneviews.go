@@ -67,7 +67,9 @@ func (c Collections) hasPage(ctx context.Context, space SpaceID, page DocumentID
 		return false, err
 	}
 	defer c.db.end()
-	return c.db.replica.HasDoc(ctx, space, page)
+	found, err := c.db.replica.DocRecords(ctx, space, []DocumentID{page})
+	there, err = exists(found, err)
+	return there && len(found) > 0, err
 }
 
 // exists makes an answer of what a Get returned. What no ID can be is not there either.

@@ -138,11 +138,7 @@ func (r *Replica) commitEdit(ctx context.Context, in *instance, update []byte, o
 // a document that was never written.
 func (r *Replica) revision(ctx context.Context, space core.SpaceID, doc core.DocumentID) (Revision, error) {
 	h := &head{clients: map[uint64]core.DocClient{}}
-	err := r.store.Read(ctx, func(v core.View) error {
-		rec, err := v.Space(space)
-		if err != nil {
-			return err
-		}
+	err := r.readSpace(ctx, space, func(v core.View, rec *core.SpaceRecord) (err error) {
 		if h.DocRecord, err = v.Doc(rec.Key, doc); err != nil {
 			return err
 		}

@@ -28,11 +28,7 @@ type Fork struct {
 // which the writers were first seen. It returns core.ErrNotFound.
 func (r *Replica) Forks(ctx context.Context, id core.SpaceID) ([]Fork, error) {
 	var all []Fork
-	err := r.store.Read(ctx, func(v core.View) error {
-		space, err := v.Space(id)
-		if err != nil {
-			return err
-		}
+	err := r.readSpace(ctx, id, func(v core.View, space *core.SpaceRecord) error {
 		heads, err := v.Heads(space.Key)
 		if err != nil {
 			return err

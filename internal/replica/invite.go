@@ -56,11 +56,7 @@ func (r *Replica) RevokeInvite(ctx context.Context, id core.SpaceID, invite core
 
 // Invites returns the open invites of a space. It returns core.ErrNotFound.
 func (r *Replica) Invites(ctx context.Context, id core.SpaceID) (invites []core.InviteRecord, err error) {
-	err = r.store.Read(ctx, func(v core.View) error {
-		space, err := v.Space(id)
-		if err != nil {
-			return err
-		}
+	err = r.readSpace(ctx, id, func(v core.View, space *core.SpaceRecord) error {
 		invites, err = v.Invites(space.Key)
 		return err
 	})

@@ -15,11 +15,7 @@ import (
 // Members returns the members of a space, owners first, then by key. It returns
 // core.ErrNotFound.
 func (r *Replica) Members(ctx context.Context, id core.SpaceID) (members []core.MemberRecord, err error) {
-	err = r.store.Read(ctx, func(v core.View) error {
-		space, err := v.Space(id)
-		if err != nil {
-			return err
-		}
+	err = r.readSpace(ctx, id, func(v core.View, space *core.SpaceRecord) error {
 		members, err = v.Members(space.Key)
 		return err
 	})

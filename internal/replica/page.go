@@ -500,14 +500,3 @@ func (r *Replica) Pages(ctx context.Context, space core.SpaceID) (all []core.Pag
 	})
 	return slices.DeleteFunc(all, func(rec core.PageRecord) bool { return !rec.Placed }), err
 }
-
-// readSpace runs fn on one state of a space.
-func (r *Replica) readSpace(ctx context.Context, id core.SpaceID, fn func(core.View, *core.SpaceRecord) error) error {
-	return r.store.Read(ctx, func(v core.View) error {
-		s, err := v.Space(id)
-		if err != nil {
-			return err
-		}
-		return fn(v, &s)
-	})
-}

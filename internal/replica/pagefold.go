@@ -19,21 +19,27 @@ type pageEntry struct {
 	was   bool // they counted before it
 }
 
+// notedPages are the entries of a space that wait for foldPages, by key.
+type notedPages struct {
+	space   *core.SpaceRecord
+	entries map[int64]*pageEntry
+}
+
 // notePages notes an entry for foldPages. If it is not fresh, rec is as before this job.
 func (w *work) notePages(space *core.SpaceRecord, e *log.Entry, rec *core.EntryRecord, fresh bool) {
 	if !slices.ContainsFunc(e.Ops, isPageOp) {
 		return
 	}
-	if w.pageEntries == nil {
-		w.pageEntries = map[int64]map[int64]*pageEntry{}
-		w.pageSpaces = map[int64]*core.SpaceRecord{}
+	if w.notedPages == nil {
+		w.notedPages = map[int64]*notedPages{}
 	}
-	if w.pageEntries[space.Key] == nil {
-		w.pageEntries[space.Key] = map[int64]*pageEntry{}
-		w.pageSpaces[space.Key] = space
+	noted := w.notedPages[space.Key]
+	if noted == nil {
+		noted = &notedPages{space, map[int64]*pageEntry{}}
+		w.notedPages[space.Key] = noted
 	}
-	if w.pageEntries[space.Key][rec.Key] == nil {
-		w.pageEntries[space.Key][rec.Key] = &pageEntry{
+	if noted.entries[rec.Key] == nil {
+		noted.entries[rec.Key] = &pageEntry{
 			Entry: e, rec: core.EntryRecord{Key: rec.Key}, fresh: fresh, was: !fresh && rec.State == core.EntryKept,
 		}
 	}
@@ -50,16 +56,17 @@ func isPageOp(op log.Op) bool {
 // foldPages brings the trees of pages up to date with what was noted: all of it at once,
 // so that many moves that come late cost as much as those after the earliest, once.
 func (w *work) foldPages() error {
-	for _, key := range slices.Sorted(maps.Keys(w.pageEntries)) {
+	for _, key := range slices.Sorted(maps.Keys(w.notedPages)) {
+		noted := w.notedPages[key]
 		f := pageFold{
-			work: w, space: w.pageSpaces[key],
+			work: w, space: noted.space,
 			places: map[core.DocumentID]core.PagePlace{}, rows: map[core.DocumentID]*core.PageRecord{}, stored: map[core.DocumentID]core.PageRecord{},
 		}
-		if err := f.fold(w.pageEntries[key]); err != nil {
+		if err := f.fold(noted.entries); err != nil {
 			return err
 		}
 	}
-	w.pageEntries, w.pageSpaces = nil, nil
+	w.notedPages = nil
 	return nil
 }
 
@@ -136,8 +143,8 @@ func (f *pageFold) move(added, removed []*pageEntry) error {
 	for _, m := range remove {
 		gone[m.PageStamp] = true
 	}
-	first := slices.MinFunc(append(slices.Clone(remove), add...), compareMoves)
-	later, err := f.PageMovesFrom(f.space.Key, first.PageStamp)
+	news := slices.Concat(add, remove)
+	later, err := f.PageMovesFrom(f.space.Key, slices.MinFunc(news, compareMoves).PageStamp)
 	if err != nil {
 		return err
 	}
@@ -173,7 +180,7 @@ func (f *pageFold) move(added, removed []*pageEntry) error {
 		}
 		rec.PagePlace = f.places[page]
 	}
-	return f.originate(added, removed)
+	return f.originate(news)
 }
 
 // do does one move.
@@ -194,10 +201,10 @@ func (f *pageFold) do(m core.PageMove, fresh bool) error {
 	return f.PutPageMove(f.space.Key, m)
 }
 
-// originate finds out who created the pages that entries move.
-func (f *pageFold) originate(entries ...[]*pageEntry) error {
+// originate finds out who created the pages of moves.
+func (f *pageFold) originate(moves []core.PageMove) error {
 	done := map[core.DocumentID]bool{}
-	for _, m := range movesOf(slices.Concat(entries...)) {
+	for _, m := range moves {
 		if done[m.Page] {
 			continue
 		}

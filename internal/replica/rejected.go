@@ -37,11 +37,7 @@ const (
 // order in which they came here. It returns core.ErrNotFound.
 func (r *Replica) Rejected(ctx context.Context, id core.SpaceID) ([]Rejection, error) {
 	var all []Rejection
-	err := r.store.Read(ctx, func(v core.View) error {
-		space, err := v.Space(id)
-		if err != nil {
-			return err
-		}
+	err := r.readSpace(ctx, id, func(v core.View, space *core.SpaceRecord) error {
 		verdicts, err := v.Verdicts(space.Key)
 		if err != nil {
 			return err

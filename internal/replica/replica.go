@@ -145,17 +145,16 @@ type work struct {
 	nowMs  int64
 	source events.EventSource
 
-	past        map[int64]*past                // by space key
-	authorities map[int64]*authority           // by space key, those that were asked for
-	forks       map[int64]uint64               // by writer key, those that were asked for
-	chains      map[*log.CutHead]*chains       // by the first head, those that were asked for
-	mintNext    bool                           // an own entry became void
-	remakes     map[headKey]*pendingRemake     // documents to be made anew
-	voided      map[headKey]*core.SpaceRecord  // documents that got void content
-	ripe        map[headKey]*core.SpaceRecord  // documents with early deletions whose content may have come
-	arrived     []*arrivedEntry                // new content
-	pageEntries map[int64]map[int64]*pageEntry // by space and entry key, see notePages
-	pageSpaces  map[int64]*core.SpaceRecord
+	past        map[int64]*past               // by space key
+	authorities map[int64]*authority          // by space key, those that were asked for
+	forks       map[int64]uint64              // by writer key, those that were asked for
+	chains      map[*log.CutHead]*chains      // by the first head, those that were asked for
+	mintNext    bool                          // an own entry became void
+	remakes     map[headKey]*pendingRemake    // documents to be made anew
+	voided      map[headKey]*core.SpaceRecord // documents that got void content
+	ripe        map[headKey]*core.SpaceRecord // documents with early deletions whose content may have come
+	arrived     []*arrivedEntry               // new content
+	notedPages  map[int64]*notedPages         // by space key, see notePages
 
 	events  []events.DomainEvent
 	mark    *mark    // of own entries, if this sealed some

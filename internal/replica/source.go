@@ -35,11 +35,7 @@ func (r *Replica) SpaceIDs(ctx context.Context) ([]core.SpaceID, error) {
 // the order asked for. It returns core.ErrNotFound for an unknown space.
 func (r *Replica) DocRecords(ctx context.Context, space core.SpaceID, ids []core.DocumentID) ([]core.DocRecord, error) {
 	var found []core.DocRecord
-	err := r.store.Read(ctx, func(v core.View) error {
-		s, err := v.Space(space)
-		if err != nil {
-			return err
-		}
+	err := r.readSpace(ctx, space, func(v core.View, s *core.SpaceRecord) error {
 		for _, id := range ids {
 			rec, err := v.Doc(s.Key, id)
 			if isNotFound(err) || err == nil && rec.Hidden {

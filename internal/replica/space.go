@@ -73,14 +73,21 @@ func (w *work) addSpace(genesis *log.Entry) (*core.SpaceRecord, error) {
 	return space, err
 }
 
-// Space returns a space, or core.ErrNotFound.
-func (r *Replica) Space(ctx context.Context, id core.SpaceID) (space Space, err error) {
-	err = r.store.Read(ctx, func(v core.View) error {
-		rec, err := v.Space(id)
+// readSpace runs fn on one state of a space. It returns core.ErrNotFound for an unknown one.
+func (r *Replica) readSpace(ctx context.Context, id core.SpaceID, fn func(core.View, *core.SpaceRecord) error) error {
+	return r.store.Read(ctx, func(v core.View) error {
+		s, err := v.Space(id)
 		if err != nil {
 			return err
 		}
-		space, err = r.spaceOf(v, rec)
+		return fn(v, &s)
+	})
+}
+
+// Space returns a space, or core.ErrNotFound.
+func (r *Replica) Space(ctx context.Context, id core.SpaceID) (space Space, err error) {
+	err = r.readSpace(ctx, id, func(v core.View, rec *core.SpaceRecord) error {
+		space, err = r.spaceOf(v, *rec)
 		return err
 	})
 	return space, err

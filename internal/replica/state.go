@@ -50,11 +50,7 @@ func (r *Replica) read(ctx context.Context, space core.SpaceID, doc core.Documen
 
 func (r *Replica) collect(ctx context.Context, space core.SpaceID, doc core.DocumentID) (*stored, error) {
 	var s *stored
-	err := r.store.Read(ctx, func(v core.View) error {
-		rec, err := v.Space(space)
-		if err != nil {
-			return err
-		}
+	err := r.readSpace(ctx, space, func(v core.View, rec *core.SpaceRecord) error {
 		d, err := v.Doc(rec.Key, doc)
 		if err != nil {
 			return err
@@ -161,31 +157,10 @@ func (r *Replica) Load(ctx context.Context, space core.SpaceID, doc core.Documen
 	return s.load()
 }
 
-// HasDoc reports whether there is a document that is not deleted.
-func (r *Replica) HasDoc(ctx context.Context, space core.SpaceID, doc core.DocumentID) (there bool, err error) {
-	err = r.store.Read(ctx, func(v core.View) error {
-		rec, err := v.Space(space)
-		if err != nil {
-			return err
-		}
-		d, err := v.Doc(rec.Key, doc)
-		there = err == nil && !d.Hidden
-		return err
-	})
-	if isNotFound(err) {
-		return false, nil
-	}
-	return there, err
-}
-
 // Docs returns up to limit documents that are not deleted, with IDs greater than
 // after, in order of ID, and the ID to go on after, "" at the end.
 func (r *Replica) Docs(ctx context.Context, space core.SpaceID, after core.DocumentID, limit int) (docs []core.DocRecord, next core.DocumentID, err error) {
-	err = r.store.Read(ctx, func(v core.View) error {
-		rec, err := v.Space(space)
-		if err != nil {
-			return err
-		}
+	err = r.readSpace(ctx, space, func(v core.View, rec *core.SpaceRecord) error {
 		docs, err = v.Docs(rec.Key, after, limit)
 		return err
 	})

@@ -252,11 +252,7 @@ func (r *Replica) stillWaiting(ctx context.Context, id core.SpaceID, entries []O
 	if len(entries) == 0 {
 		return nil
 	}
-	return r.store.Read(ctx, func(v core.View) error {
-		space, err := v.Space(id)
-		if err != nil {
-			return err
-		}
+	return r.readSpace(ctx, id, func(v core.View, space *core.SpaceRecord) error {
 		for _, o := range entries {
 			parked, err := v.IsParked(space.Key, o.Hash)
 			if err != nil {

@@ -47,6 +47,22 @@ var (
 	ErrCollectionFull     = errors.New("soma: collection is full")
 	ErrReservedCollection = errors.New("soma: name is reserved")
 
+	// Of blobs.
+	ErrInvalidCID   = errors.New("soma: invalid CID")
+	ErrCIDMismatch  = errors.New("soma: bytes have another CID")
+	ErrSizeMismatch = errors.New("soma: bytes are more or fewer than announced")
+	ErrInvalidMIME  = errors.New("soma: invalid media type")
+	ErrInvalidURL   = errors.New("soma: invalid blob URL")
+	ErrQuota        = errors.New("soma: quota is exceeded")
+	ErrDiskFull     = errors.New("soma: disk is full")
+	ErrNotHere      = errors.New("soma: bytes are not on this machine")
+
+	// Of uploads.
+	ErrInvalidSource  = errors.New("soma: invalid source of an upload")
+	ErrUploadState    = errors.New("soma: upload is in another state")
+	ErrInvalidUpload  = errors.New("soma: invalid upload job")
+	ErrTooManyUploads = errors.New("soma: too many uploads have not finished")
+
 	// Of the storage bridge.
 	ErrInvalidSnapshot = errors.New("soma: invalid storage snapshot")
 	ErrInvalidSeq      = errors.New("soma: invalid sequence number")

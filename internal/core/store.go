@@ -174,6 +174,8 @@ type View interface {
 
 	CollectionView
 	DraftView
+	BlobView
+	UploadView
 }
 
 // Tx reads and writes inside the writer's transaction.
@@ -265,7 +267,7 @@ type Writes interface {
 	// MoveEntry gives an entry a new key, above all others.
 	MoveEntry(key int64) error
 	// ResetSpace removes what follows from the entries of a space: members, invites,
-	// verdicts, heads, auth sets, fields, pages, and where the ops of documents are.
+	// verdicts, heads, auth sets, fields, pages, blobs, and where the ops of documents are.
 	ResetSpace(space int64) error
 	// ClearParked removes all entries of a space that wait.
 	ClearParked(space int64) error
@@ -274,6 +276,8 @@ type Writes interface {
 
 	CollectionWrites
 	DraftWrites
+	BlobWrites
+	UploadWrites
 }
 
 // Damage is a fault that a store finds by itself.

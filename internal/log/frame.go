@@ -18,7 +18,7 @@ func AppendFrame(dst []byte, raw core.Entry) []byte {
 // appendBytes appends a byte string without the copies a general encoder makes.
 func appendBytes(dst, b []byte) []byte {
 	const major = majorBytes << 5
-	switch n := len(b); {
+	switch n := uint64(len(b)); { // not int, of which 1<<32 is none everywhere
 	case n < 24:
 		dst = append(dst, major|byte(n))
 	case n < 1<<8:

@@ -68,6 +68,20 @@ func FuzzDecodeOps(f *testing.F) {
 		}
 		f.Add(ops, byte(core.ChainMembership))
 	}
+	for _, body := range []log.Body{
+		log.PutTitle("p", "title"),
+		log.PageMove{Page: "p", Parent: "q", Position: "a"},
+		log.PageDelete{Page: "p"},
+		log.BlobPut{Blob: w.update.Hash, Size: log.MaxCounter, MIME: "text/plain", Name: "a.txt"},
+		log.BlobPut{},
+		log.BlobRemove{Blob: w.update.Hash},
+	} {
+		ops, err := log.EncodeOps([]log.Op{{Body: body}})
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(ops, byte(core.ChainContent))
+	}
 	for _, r := range rejections(f, w) {
 		if len(r.raw.Ops) < 8<<10 {
 			f.Add(r.raw.Ops, byte(1))

@@ -60,6 +60,9 @@ func golden(t *testing.T) map[string][]byte {
 		"page-move":     log.PageMove{Page: "page-1", Parent: "page-2", Position: "\x80\x01\x02\x03a", Reorder: true},
 		"page-top":      log.PageMove{Page: "page-1", Position: "a"},
 		"page-delete":   log.PageDelete{Page: "page-1"},
+		"blob-put":      log.BlobPut{Blob: w.meta.Hash, Size: log.MaxCounter, MIME: "text/plain; charset=utf-8", Name: "Größe ✎.txt"},
+		"blob-put-bare": log.BlobPut{Blob: w.meta.Hash},
+		"blob-remove":   log.BlobRemove{Blob: w.meta.Hash},
 	} {
 		h := log.Header{Space: w.genesis.Hash, Incarnation: incarnationOf(1), Chain: core.ChainContent, Seq: 4, Prev: w.update.Hash, Lamport: 5, WallMs: testTime}
 		files[name+".frame"] = log.AppendFrame(nil, seal(t, w.owner, h, log.Op{ID: opID(8), Body: body}).Raw)

@@ -29,6 +29,10 @@ const (
 	MaxPositionBytes = 512
 	// MaxPageValueBytes bounds a field of a page that this version does not know.
 	MaxPageValueBytes = 64 << 10
+	// MaxBlobNameBytes bounds the name of a blob, in UTF-8 bytes.
+	MaxBlobNameBytes = 255
+	// MaxMIMEBytes bounds the media type of a blob.
+	MaxMIMEBytes = 255
 	// MaxRetired bounds the incarnations that one writer.retire op names.
 	MaxRetired = 256
 	// MaxCut bounds the heads that one op names of a member's content.

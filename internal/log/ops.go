@@ -33,8 +33,8 @@ type OpNumber uint64
 //	    98   page.delete    [page]
 //	   104   doc.update     [document, update]
 //	   105   doc.delete     [document]
-//	   112   blob.put       reserved
-//	   113   blob.remove    reserved
+//	   112   blob.put       [hash, size, mime, name]
+//	   113   blob.remove    [hash]
 //	   160   space.meta     [name]
 //	   192   checkpoint     reserved
 //
@@ -144,7 +144,7 @@ type Op struct {
 	Body Body
 }
 
-// Body is what an op does: one of the Member, Invite and Page ops, WriterRetire,
+// Body is what an op does: one of the Member, Invite, Page and Blob ops, WriterRetire,
 // SpaceMeta, DocUpdate, DocDelete and UnknownOp.
 type Body interface {
 	Number() OpNumber
@@ -366,6 +366,8 @@ var decoders = map[OpNumber]func(*scanner) (Body, error){
 	OpPageDelete:   decodePageDelete,
 	OpDocUpdate:    decodeDocUpdate,
 	OpDocDelete:    decodeDocDelete,
+	OpBlobPut:      decodeBlobPut,
+	OpBlobRemove:   decodeBlobRemove,
 }
 
 func decodeWriterRetire(s *scanner) (Body, error) {

@@ -1,6 +1,6 @@
-// Package mutate switches single rules of authority and of the page tree off, so that the simulator can
-// show that it notices. Without the build tag somamutate every rule is on, On is a
-// constant, and nothing of it is left in a program.
+// Package mutate switches single rules of authority, of the page tree and of blobs off, so
+// that the simulator can show that it notices. Without the build tag somamutate every rule
+// is on, On is a constant, and nothing of it is left in a program.
 package mutate
 
 // Rule names a rule of DESIGN 5, as the decisions amended it.
@@ -43,6 +43,11 @@ const (
 	PageOrphans    Rule = "page-orphans"    // 11: what is under a page that is nowhere is at the top level
 	PageVoid       Rule = "page-void"       // 11: what becomes void is taken back
 	PageAgain      Rule = "page-again"      // 11: a field that counts again does not beat what replaced it
+	BlobConcurrent Rule = "blob-concurrent" // 11: a remove leaves what was put at the same time
+	BlobMeta       Rule = "blob-meta"       // 11: of concurrent puts the last says what a blob is
+	BlobLast       Rule = "blob-last"       // 11: of one entry the last op on a blob counts
+	BlobVoid       Rule = "blob-void"       // 11: what becomes void is taken back
+	BlobAgain      Rule = "blob-again"      // 11: a put that counts again does not beat what removed it
 )
 
 // Rules is all of them, in order.
@@ -51,4 +56,5 @@ var Rules = []Rule{
 	NoOpAdds, NeverRaises, LastOwner, Dropped, InviteRevoke, InviteUses, RemovalEnds, CutWithin, CutUnnamed,
 	Forks, OwnPast, MembershipLost, Purge, Vouching, VouchedByRoot, ClaimOwner, ClaimVotes, DeletionReach, VoidPlaces,
 	PageOrder, PageCycle, PageTop, PageReorder, PageTrash, PageOrphans, PageVoid, PageAgain,
+	BlobConcurrent, BlobMeta, BlobLast, BlobVoid, BlobAgain,
 }

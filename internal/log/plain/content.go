@@ -120,11 +120,12 @@ func (s *Space) ignorant(y, x *log.Entry, o Over) bool {
 // Outcome is what became of the content of a space.
 type Outcome struct {
 	*Verdict
-	Over map[core.Hash][]Over // by content entry that is over
-	Void map[core.Hash]bool
-	Name string
-	Docs map[core.DocumentID]*Doc
-	Tree Tree
+	Over  map[core.Hash][]Over // by content entry that is over
+	Void  map[core.Hash]bool
+	Name  string
+	Docs  map[core.DocumentID]*Doc
+	Tree  Tree
+	Blobs map[core.Hash]Blob // that the space holds
 }
 
 // Doc is a document that somebody wrote to.
@@ -155,7 +156,7 @@ func (s *Space) Outcome() *Outcome {
 			out.Void[e.Hash] = true
 		}
 	}
-	out.Name, out.Tree = s.name(out), s.pages(out)
+	out.Name, out.Tree, out.Blobs = s.name(out), s.pages(out), s.blobs(out)
 	s.documents(out)
 	return out
 }

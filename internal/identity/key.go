@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 
 	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/disk"
 )
 
 // KeyFile is the name of the file that holds a directory's key: the 64 bytes of
@@ -130,7 +131,7 @@ func create(path string) (Identity, error) {
 	if err := publish(temp, path); err != nil {
 		return Identity{}, err
 	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := disk.SyncDir(filepath.Dir(path)); err != nil {
 		return Identity{}, fmt.Errorf("sync directory: %w", err)
 	}
 	return load(path)

@@ -17,6 +17,8 @@ func (v *view) Check(fn func(core.Damage) error) error {
 	for _, check := range []func(func(core.Damage) error) error{
 		v.checkPages, v.checkReferences, v.checkOrphans, v.checkValues, v.checkSizes, v.checkAuthSets, v.checkTails, v.checkEarly, v.checkJoining, v.checkCollections,
 		v.checkDrafts,
+		v.checkBlobFiles,
+		v.checkUploads,
 	} {
 		if err := check(fn); err != nil {
 			return err
@@ -88,6 +90,8 @@ var orphans = []orphan{
 	{"page", "space", "space"},
 	{"page_move", "space", "space"},
 	{"page_put", "space", "space"},
+	{"blob", "space", "space"},
+	{"blob_op", "space", "space"},
 }
 
 func (o orphan) condition() string {
@@ -101,6 +105,7 @@ var unknownPeers = []orphan{
 	{"invite", "created_by", "peer"},
 	{"parked", "author", "peer"},
 	{"page", "created_by", "peer"},
+	{"blob", "created_by", "peer"},
 }
 
 func (v *view) checkOrphans(fn func(core.Damage) error) error {

@@ -16,6 +16,7 @@ import (
 	"github.com/mattn/go-sqlite3"
 
 	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/disk"
 )
 
 const haveCgo = true
@@ -358,12 +359,12 @@ func translate(err error) error {
 	case sqlite3.ErrNotADB:
 		return fmt.Errorf("%w: %s", core.ErrNotDatabase, se.Error())
 	case sqlite3.ErrFull:
-		return fmt.Errorf("disk is full: %w", syscall.ENOSPC)
+		return fmt.Errorf("database: %w", disk.Full(syscall.ENOSPC))
 	case sqlite3.ErrReadonly, sqlite3.ErrPerm:
 		return fmt.Errorf("database cannot be written (%s): %w", se.Error(), fs.ErrPermission)
 	case sqlite3.ErrIoErr, sqlite3.ErrCantOpen:
 		if se.SystemErrno != 0 {
-			return fmt.Errorf("disk error %d: %w", int(se.ExtendedCode), se.SystemErrno)
+			return fmt.Errorf("disk error %d: %w", int(se.ExtendedCode), disk.Full(se.SystemErrno))
 		}
 		return fmt.Errorf("disk error %d: %s", int(se.ExtendedCode), se.Error())
 	case sqlite3.ErrBusy, sqlite3.ErrLocked:

@@ -88,3 +88,13 @@ func (db *DB) CheckPlans() error {
 	}
 	return bad
 }
+
+// LeftoverGrace is how long leftovers are kept.
+const LeftoverGrace = leftoverGrace
+
+// SetInline sets up to where bytes are kept in rows.
+func (p *Pool) SetInline(n int) { p.inline = n }
+
+// SetFault sets what operations on files fail with: mkdir, syncdir, create, write, sync
+// and rename.
+func (p *Pool) SetFault(fault func(op string) error) { p.files.fault = fault }

@@ -83,7 +83,7 @@ func (t *tx) Sweep() error {
 			return wrap("sweep "+o.table, err)
 		}
 	}
-	return nil
+	return t.recountBlobs()
 }
 
 // ResetSpace implements core.Tx.
@@ -92,6 +92,9 @@ func (t *tx) ResetSpace(space int64) error {
 		if _, err := t.c.exec("DELETE FROM "+table+" WHERE space = ?", space); err != nil {
 			return fmt.Errorf("reset %s of space %d: %w", table, space, err)
 		}
+	}
+	if err := t.resetBlobs(space); err != nil {
+		return err
 	}
 	_, err := t.c.exec("DELETE FROM doc_op WHERE doc IN (SELECT id FROM doc WHERE space = ?)", space)
 	return wrap("reset ops", err)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/disk"
 )
 
 // create makes a new database beside its name and then renames it: a file under
@@ -37,7 +38,7 @@ func create(path string, steps []string) error {
 	if err := os.Rename(temp, path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return disk.SyncDir(filepath.Dir(path))
 }
 
 // private makes an empty file that only the user can read, whatever directory it
@@ -140,7 +141,7 @@ func backupTo(c *conn, path string) error {
 	if err := os.Rename(temp, path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return disk.SyncDir(filepath.Dir(path))
 }
 
 // quickCheck reports core.ErrCorrupt unless the structure of the database is sound. ctx

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/disk"
 )
 
 // The files in a store's directory.
@@ -58,6 +59,9 @@ type DB struct {
 	lock    *dirLock
 	writer  *writer
 	readers *readers
+
+	poolMu sync.Mutex
+	pool   *Pool // nil without
 
 	closing   chan struct{} // closed when Close begins
 	closeOnce sync.Once
@@ -153,7 +157,7 @@ func makeDir(dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	return syncDir(parent)
+	return disk.SyncDir(parent)
 }
 
 // prepareDatabase creates the database or finds out, without SQLite, whether
@@ -214,7 +218,7 @@ func (db *DB) Close() error {
 
 func (db *DB) shutDown() error {
 	<-db.writer.stopped
-	err := db.readers.close()
+	err := errors.Join(db.closePool(), db.readers.close())
 	err = errors.Join(err, finish(db.writer.conn))
 	if err == nil {
 		err = clearUnclean(db.dir)
@@ -258,23 +262,14 @@ func markUnclean(dir string) (found bool, err error) {
 	if err := f.Close(); err != nil {
 		return false, fmt.Errorf("mark store as open: %w", err)
 	}
-	return false, syncDir(dir)
+	return false, disk.SyncDir(dir)
 }
 
 func clearUnclean(dir string) error {
 	if err := os.Remove(filepath.Join(dir, uncleanName)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("mark store as closed: %w", err)
 	}
-	return syncDir(dir)
-}
-
-// syncDir makes the names in dir durable.
-func syncDir(dir string) error {
-	f, err := os.Open(dir)
-	if err != nil {
-		return fmt.Errorf("sync directory: %w", err)
-	}
-	return closing(f, wrap("sync directory", f.Sync()))
+	return disk.SyncDir(dir)
 }
 
 // closing closes c and keeps the first of the two errors.

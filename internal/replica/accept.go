@@ -292,7 +292,7 @@ func (w *work) shelveUpdate(space *core.SpaceRecord, e *log.Entry, op log.DocUpd
 // apply applies the ops of an accepted entry to the projections. Ops of newer
 // versions are kept in the log for later.
 func (w *work) apply(space *core.SpaceRecord, a *arrival, rec *core.EntryRecord) error {
-	w.notePages(space, a.entry, rec, true)
+	w.note(space, a.entry, rec, true)
 	updates := a.updates
 	for _, op := range a.entry.Ops {
 		var err error

@@ -55,6 +55,12 @@ func acts(from *site, space core.SpaceID) []act {
 			})
 		}
 	}
+	putBlob := func(mime string) func(*site, core.SpaceID) error {
+		return func(s *site, space core.SpaceID) error {
+			_, err := s.PutBlob(s.ctx(), space, newBlob("one", mime, "one"), events.SourceRenderer, plainPut(true))
+			return err
+		}
+	}
 	return []act{
 		{"first update", false, upsert("mine", insert(1, 0, "a"))},
 		{"update to the tail", false, upsert("mine", insert(1, 1, "b"))},
@@ -82,6 +88,12 @@ func acts(from *site, space core.SpaceID) []act {
 			return err
 		}},
 		{"change with a draft", false, accept(w.write(nil, update("theirs", insert(11, 14, "four ")), update("kept", insert(11, 0, "k"))))},
+		{"put a blob", false, putBlob("text/plain")},
+		{"say something else of it", false, putBlob("image/png")},
+		{"blobs of another", false, accept(newAuthor(from.t, from.id.Key(), space, 2).write(nil, blobPut("one", "a/b", ""), blobPut("two", "", "")))},
+		{"remove a blob", false, func(s *site, space core.SpaceID) error {
+			return s.RemoveBlob(s.ctx(), space, hashOf("one"), events.SourceRenderer)
+		}},
 		{"seal", true, func(s *site, _ core.SpaceID) error { return s.Seal(s.ctx()) }},
 		{"full tail", false, upsert("mine", insert(2, 0, strings.Repeat("x", replica.MaxTailBytes)))},
 		{"compact", false, func(s *site, space core.SpaceID) error {

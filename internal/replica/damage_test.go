@@ -40,8 +40,10 @@ var unchecked = map[string]string{
 	"auth_set.id":         "where entries do not refer to it",
 	"doc.through_n":       "it may lie anywhere between deletes",
 	"page.updated_at_ms":  "this machine's clock",
+	"blob.updated_at_ms":  "this machine's clock",
 	"record.age_ms":       "any that is not later than the time of update",
 	"tombstone.id":        "the order of writing",
+	"blob_file.id":        "the order of writing",
 }
 
 // signed are the columns that cannot be made anew.
@@ -51,7 +53,9 @@ var signed = map[string]bool{
 }
 
 // local are the tables whose rows follow from nothing, and that Rebuild leaves alone.
-var local = map[string]bool{"joining": true, "draft": true, "collection": true, "record": true, "tombstone": true, "quarantine": true}
+var local = map[string]bool{
+	"joining": true, "draft": true, "collection": true, "record": true, "tombstone": true, "quarantine": true, "blob_file": true, "upload_job": true,
+}
 
 // lost reports whether damage of a column cannot be mended.
 func lost(name string) bool {
@@ -99,6 +103,18 @@ func scene(t *testing.T, tail bool) (s *site, spaces []core.SpaceID) {
 		log.PageMove{Page: "p3", Parent: "", Position: "b"}, log.PutTitle("p2", "two at once"),
 	))
 
+	// Blobs: some that are held, one that is not any more, and one of which another author
+	// says something else at the same time.
+	large := strings.Repeat("large", 10_000) // than what is in rows
+	for _, b := range []core.NewBlob{newBlob("one", "text/plain", "one.txt"), newBlob("two", "", ""), newBlob("gone", "", "gone"), newBlob(large, "", "")} {
+		s.putBlob(c.space, b)
+	}
+	s.removeBlob(c.space, "gone")
+	blobs := newAuthor(t, s.id.Key(), c.space, 75)
+	c.take(blobs.write(nil, blobPut("one", "image/png", "other"), blobPut("three", "a/b", "three"), blobRemove("two"), blobPut("gone", "", "")))
+	s.removeBlob(c.space, "gone")
+	s.bringBytes(large, "one", "gone")
+
 	// Two names at once, and a fork.
 	w := newAuthor(t, s.id.Key(), c.space, 77)
 	one := w.write(nil, log.SpaceMeta{Name: "also named"})
@@ -134,6 +150,14 @@ func scene(t *testing.T, tail bool) (s *site, spaces []core.SpaceID) {
 	must(err)
 
 	must(s.store.Write(s.ctx(), collections))
+	// An upload that is queued, and one that has failed.
+	for n, state := range []core.UploadState{core.UploadQueued, core.UploadFailed} {
+		rec := core.UploadRecord{
+			ID: fmt.Sprint("upload ", n), Space: c.space, State: state, Path: "/path", Name: "name", MIME: "text/plain", Size: 4, ModifiedNs: 5,
+			Hash: make([]byte, 32), Attempts: 1, SentBytes: 2, LastError: "error", Renderer: []byte(`{"a":1}`), Seen: []byte("12345678"),
+		}
+		must(s.store.Write(s.ctx(), func(tx core.Tx) error { return tx.PutUpload(&rec) }))
+	}
 	// A live draft, and one that was cleared.
 	for n, cleared := range []int64{0, 1} {
 		rec := core.DraftRecord{
@@ -151,6 +175,30 @@ func scene(t *testing.T, tail bool) (s *site, spaces []core.SpaceID) {
 		s.upsert(other, "text", insert(10, 9, " and "))
 	}
 	return s, []core.SpaceID{c.space, other}
+}
+
+// bringBytes stores the bytes of blobs.
+func (s *site) bringBytes(contents ...string) {
+	s.t.Helper()
+	pool, err := s.store.OpenPool(s.clock.now)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for _, content := range contents {
+		staged, err := pool.Stage(s.ctx(), strings.NewReader(content), core.StageOptions{Limit: 1 << 20, Size: -1})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		err = staged.Commit(s.ctx(), func(record func(core.Tx) (bool, error)) error {
+			return s.store.Write(s.ctx(), func(tx core.Tx) error {
+				_, err := record(tx)
+				return err
+			})
+		})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+	}
 }
 
 // collections fills the tables of collections.
@@ -261,7 +309,7 @@ func flip(t *testing.T, db *sql.DB, table, column string, row int, r *rand.Rand)
 		"doc_client": "doc, client", "doc_deleted": "doc, client, clock", "doc_op": "doc, n", "member": "space, peer",
 		"invite": "ident", "verdict": "entry", "joining": "ident", "doc_pending": "doc, n",
 		"doc_lost": "doc, entry, client, clock", "page": "space, ident", "page_move": "space, lamport, author, hash, n",
-		"page_put": "space, page, entry",
+		"page_put": "space, page, entry", "blob": "space, hash", "blob_usage": "space", "blob_op": "space, hash, entry",
 	}
 	key := cmp.Or(keys[table], "rowid")
 	found := query(t, db, fmt.Sprintf("SELECT %s, %s FROM %s ORDER BY %s LIMIT 1 OFFSET %d", column, key, table, key, row))
@@ -373,8 +421,8 @@ func TestDamageIsFound(t *testing.T) {
 		})
 		tables[table] = true
 	}
-	if len(tables) != 32 {
-		t.Errorf("%d tables, want 32: %v", len(tables), slices.Sorted(maps.Keys(tables)))
+	if len(tables) != 37 {
+		t.Errorf("%d tables, want 37: %v", len(tables), slices.Sorted(maps.Keys(tables)))
 	}
 }
 
@@ -439,7 +487,7 @@ func TestLostRowsAreFound(t *testing.T) {
 	for _, table := range []string{
 		"space", "field", "writer", "writer_head", "frontier", "auth_set", "parked", "parked_bytes", "doc", "doc_client",
 		"doc_deleted", "doc_pending", "doc_snapshot", "doc_op", "member", "invite", "verdict",
-		"page", "page_move", "page_put",
+		"page", "page_move", "page_put", "blob", "blob_op", "blob_usage",
 	} {
 		t.Run(table, func(t *testing.T) {
 			t.Parallel()

@@ -198,3 +198,15 @@ func (t *faultyTx) ClearParked(space int64) error {
 func (t *faultyTx) PutDraft(rec *core.DraftRecord) error {
 	return errors.Join(t.faults.next(), t.Tx.PutDraft(rec))
 }
+
+func (t *faultyTx) PutBlob(rec core.BlobRecord) error {
+	return errors.Join(t.faults.next(), t.Tx.PutBlob(rec))
+}
+
+func (t *faultyTx) DeleteBlob(space int64, hash core.Hash, nowMs int64) error {
+	return errors.Join(t.faults.next(), t.Tx.DeleteBlob(space, hash, nowMs))
+}
+
+func (t *faultyTx) AddBlobOp(space int64, hash core.Hash, entry int64) error {
+	return errors.Join(t.faults.next(), t.Tx.AddBlobOp(space, hash, entry))
+}

@@ -51,6 +51,12 @@ func copyDir(t testing.TB, dir string) string {
 		t.Fatal(err)
 	}
 	for _, f := range files {
+		if f.IsDir() {
+			if err := os.CopyFS(filepath.Join(to, f.Name()), os.DirFS(filepath.Join(dir, f.Name()))); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
 		copyFile(t, filepath.Join(dir, f.Name()), filepath.Join(to, f.Name()))
 	}
 	return to

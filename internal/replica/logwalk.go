@@ -35,7 +35,7 @@ type logWalk struct {
 	places   *past
 	docs     map[core.DocumentID]*docOps
 
-	pageEntries []*pageEntry
+	noted []*notedEntry
 }
 
 type knownAncestor struct {
@@ -172,8 +172,8 @@ func (l *logWalk) follow(rec *core.EntryRecord, e *log.Entry) error {
 		return nil
 	}
 	l.authors[e.Peer] = true
-	if trace := pageTrace(e, rec); trace != nil {
-		l.pageEntries = append(l.pageEntries, trace)
+	if trace := notedTrace(e, rec); trace != nil {
+		l.noted = append(l.noted, trace)
 	}
 	for _, op := range e.Ops {
 		var err error

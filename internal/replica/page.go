@@ -70,10 +70,10 @@ func (p *pages) do(bodies ...log.Body) error {
 		if err != nil {
 			return err
 		}
-		p.notePages(p.space, e, rec, true)
+		p.note(p.space, e, rec, true)
 		bodies = bodies[n:]
 	}
-	return p.foldPages()
+	return p.foldNoted()
 }
 
 // pageOf returns a page that is somewhere.

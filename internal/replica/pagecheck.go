@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"bytes"
 	"context"
 	"maps"
 	"slices"
@@ -11,26 +10,6 @@ import (
 	"github.com/soma-sdk/soma/internal/log"
 	"github.com/soma-sdk/soma/internal/pagetree"
 )
-
-// pageTrace is what a pass over a log keeps of an entry with page ops, or nil.
-func pageTrace(e *log.Entry, rec *core.EntryRecord) *pageEntry {
-	if !slices.ContainsFunc(e.Ops, isPageOp) {
-		return nil
-	}
-	trace := &pageEntry{Entry: &log.Entry{Header: e.Header, Hash: e.Hash, Ops: make([]log.Op, len(e.Ops))}, rec: *rec}
-	trace.rec.Entry = core.Entry{Header: rec.Entry.Header}
-	for i, op := range e.Ops { // their places count
-		if !isPageOp(op) {
-			continue
-		}
-		if b, ok := op.Body.(log.PagePut); ok { // not all of the entry must stay in memory
-			b.Value = bytes.Clone(b.Value)
-			op.Body = b
-		}
-		trace.Ops[i] = op
-	}
-	return trace
-}
 
 // shouldPages is the tree of pages as a log says, made at once.
 type shouldPages struct {
@@ -57,7 +36,7 @@ func (s *shouldPages) row(space int64, page core.DocumentID) *core.PageRecord {
 }
 
 // shouldBe makes the tree from the entries that are kept.
-func (c *spaceCheck) shouldBe(entries []*pageEntry) (*shouldPages, error) {
+func (c *spaceCheck) shouldBe(entries []*notedEntry) (*shouldPages, error) {
 	s := &shouldPages{
 		moves: movesOf(entries), places: map[core.DocumentID]core.PagePlace{}, rows: map[core.DocumentID]*core.PageRecord{},
 		puts: map[core.DocumentID][]int64{}, writes: map[pageFieldKey][]core.FieldWrite{},
@@ -110,7 +89,7 @@ func (c *spaceCheck) shouldBe(entries []*pageEntry) (*shouldPages, error) {
 
 // checkPages compares the tree of pages, and what it is made of.
 func (c *spaceCheck) checkPages(ctx context.Context) error {
-	kept, err := c.keptPages()
+	kept, err := c.keptOf(c.noted)
 	if err != nil {
 		return err
 	}
@@ -145,7 +124,7 @@ func (c *spaceCheck) checkPages(ctx context.Context) error {
 // checkPuts compares which entries set fields, and the writes that count.
 func (c *spaceCheck) checkPuts(should *shouldPages) error {
 	named := map[core.DocumentID]bool{}
-	for _, e := range c.pageEntries {
+	for _, e := range c.noted {
 		for page := range putsOf(e.Entry) {
 			named[page] = true
 		}
@@ -172,20 +151,6 @@ func (c *spaceCheck) checkPuts(should *shouldPages) error {
 	return nil
 }
 
-// keptPages returns the entries with page ops that count.
-func (c *spaceCheck) keptPages() (kept []*pageEntry, err error) {
-	for _, e := range c.pageEntries {
-		rec, err := c.v.EntryByKey(e.rec.Key)
-		if err != nil {
-			return nil, err
-		}
-		if rec.State == core.EntryKept {
-			kept = append(kept, e)
-		}
-	}
-	return kept, nil
-}
-
 // allPages returns all rows of pages in a space, in order of ID.
 func allPages(ctx context.Context, v core.PageView, space int64) (all []core.PageRecord, err error) {
 	for after := core.DocumentID(""); ; {
@@ -201,16 +166,8 @@ func allPages(ctx context.Context, v core.PageView, space int64) (all []core.Pag
 	}
 }
 
-// pages folds the tree of pages. Rows that come out as they were keep their times.
-func (d *rederiving) pages() error {
-	told := len(d.events)
-	for _, e := range d.pageTraces {
-		d.notePages(d.space, e.Entry, &e.rec, true)
-	}
-	if err := d.foldPages(); err != nil {
-		return err
-	}
-	d.events = d.events[:told]
+// keepPages gives rows that came out as they were their times again.
+func (d *rederiving) keepPages() error {
 	rows, err := allPages(context.Background(), d.Tx, d.space.Key)
 	if err != nil {
 		return err

@@ -11,88 +11,15 @@ import (
 	"github.com/soma-sdk/soma/internal/pagetree"
 )
 
-// pageEntry is an entry whose page ops may count now, or count no more.
-type pageEntry struct {
-	*log.Entry
-	rec   core.EntryRecord
-	fresh bool // it has come with this job
-	was   bool // they counted before it
-}
-
-// notedPages are the entries of a space that wait for foldPages, by key.
-type notedPages struct {
-	space   *core.SpaceRecord
-	entries map[int64]*pageEntry
-}
-
-// notePages notes an entry for foldPages. If it is not fresh, rec is as before this job.
-func (w *work) notePages(space *core.SpaceRecord, e *log.Entry, rec *core.EntryRecord, fresh bool) {
-	if !slices.ContainsFunc(e.Ops, isPageOp) {
-		return
+// foldPages brings the tree of pages up to date with entries that did not count and do
+// now, and with those that count no more.
+func (w *work) foldPages(space *core.SpaceRecord, added, removed []*notedEntry) error {
+	if mutate.On(mutate.PageVoid) {
+		removed = nil
 	}
-	if w.notedPages == nil {
-		w.notedPages = map[int64]*notedPages{}
-	}
-	noted := w.notedPages[space.Key]
-	if noted == nil {
-		noted = &notedPages{space, map[int64]*pageEntry{}}
-		w.notedPages[space.Key] = noted
-	}
-	if noted.entries[rec.Key] == nil {
-		noted.entries[rec.Key] = &pageEntry{
-			Entry: e, rec: core.EntryRecord{Key: rec.Key}, fresh: fresh, was: !fresh && rec.State == core.EntryKept,
-		}
-	}
-}
-
-func isPageOp(op log.Op) bool {
-	switch op.Body.(type) {
-	case log.PagePut, log.PageMove, log.PageDelete:
-		return true
-	}
-	return false
-}
-
-// foldPages brings the trees of pages up to date with what was noted: all of it at once,
-// so that many moves that come late cost as much as those after the earliest, once.
-func (w *work) foldPages() error {
-	for _, key := range slices.Sorted(maps.Keys(w.notedPages)) {
-		noted := w.notedPages[key]
-		f := pageFold{
-			work: w, space: noted.space,
-			places: map[core.DocumentID]core.PagePlace{}, rows: map[core.DocumentID]*core.PageRecord{}, stored: map[core.DocumentID]core.PageRecord{},
-		}
-		if err := f.fold(noted.entries); err != nil {
-			return err
-		}
-	}
-	w.notedPages = nil
-	return nil
-}
-
-// pageFold is one run of foldPages in a space.
-type pageFold struct {
-	*work
-	space  *core.SpaceRecord
-	places map[core.DocumentID]core.PagePlace   // as of the moves that were done so far
-	rows   map[core.DocumentID]*core.PageRecord // that may change, as they will be
-	stored map[core.DocumentID]core.PageRecord  // of rows: as they are, none for those that are not there
-}
-
-func (f *pageFold) fold(noted map[int64]*pageEntry) error {
-	var added, removed []*pageEntry
-	for _, key := range slices.Sorted(maps.Keys(noted)) {
-		e := noted[key]
-		var err error
-		if e.rec, err = f.EntryByKey(key); err != nil {
-			return err
-		}
-		switch kept := e.rec.State == core.EntryKept; {
-		case kept && !e.was:
-			added = append(added, e)
-		case !kept && e.was && !mutate.On(mutate.PageVoid):
-			removed = append(removed, e)
-		}
+	f := pageFold{
+		work: w, space: space,
+		places: map[core.DocumentID]core.PagePlace{}, rows: map[core.DocumentID]*core.PageRecord{}, stored: map[core.DocumentID]core.PageRecord{},
 	}
 	if err := f.move(added, removed); err != nil {
 		return err
@@ -101,6 +28,15 @@ func (f *pageFold) fold(noted map[int64]*pageEntry) error {
 		return err
 	}
 	return f.write()
+}
+
+// pageFold is one run of foldPages.
+type pageFold struct {
+	*work
+	space  *core.SpaceRecord
+	places map[core.DocumentID]core.PagePlace   // as of the moves that were done so far
+	rows   map[core.DocumentID]*core.PageRecord // that may change, as they will be
+	stored map[core.DocumentID]core.PageRecord  // of rows: as they are, none for those that are not there
 }
 
 // row returns the row of a page, to be changed.
@@ -134,7 +70,7 @@ func (f *pageFold) Place(page core.DocumentID) (core.PagePlace, error) {
 
 // move takes back all moves from the earliest on that is new, or that counts no more, and
 // does those that count again.
-func (f *pageFold) move(added, removed []*pageEntry) error {
+func (f *pageFold) move(added, removed []*notedEntry) error {
 	add, remove := movesOf(added), movesOf(removed)
 	if len(add)+len(remove) == 0 {
 		return nil
@@ -235,7 +171,7 @@ func (f *pageFold) originate(moves []core.PageMove) error {
 }
 
 // movesOf returns the moves of entries, in order.
-func movesOf(entries []*pageEntry) []core.PageMove {
+func movesOf(entries []*notedEntry) []core.PageMove {
 	var moves []core.PageMove
 	for _, e := range entries {
 		moves = append(moves, pageMoves(e.Entry, e.rec.Key)...)
@@ -269,7 +205,7 @@ func compareMoves(a, b core.PageMove) int { return a.Compare(b.PageStamp) }
 
 // put adds the fields that entries set. Where some count no more, or count again although
 // others build upon them, the fields of the page are folded anew.
-func (f *pageFold) put(added, removed []*pageEntry) error {
+func (f *pageFold) put(added, removed []*notedEntry) error {
 	anew := map[core.DocumentID]bool{}
 	for _, e := range removed {
 		for page := range putsOf(e.Entry) {
@@ -315,7 +251,7 @@ func putsOf(e *log.Entry) map[core.DocumentID][]log.PagePut {
 // pageFields are the names under which fields of pages are kept.
 var pageFields = map[log.PageField]string{log.PageTitle: "title", log.PageArchived: "archived"}
 
-func (f *pageFold) set(e *pageEntry, puts []log.PagePut) error {
+func (f *pageFold) set(e *notedEntry, puts []log.PagePut) error {
 	for _, b := range puts {
 		value, err := f.foldField(f.space, b.Page, pageFields[b.Field], e.Entry, &e.rec, b.Value)
 		if err != nil {
@@ -364,7 +300,7 @@ func (f *pageFold) putAnew(page core.DocumentID) error {
 		return err
 	}
 	for _, key := range entries {
-		e := &pageEntry{}
+		e := &notedEntry{}
 		if e.rec, err = f.EntryByKey(key); err != nil {
 			return err
 		}

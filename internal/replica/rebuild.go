@@ -26,7 +26,7 @@ func (w *work) rebuildFrom(space *core.SpaceRecord, entries []core.EntryRecord) 
 		if err != nil {
 			return err
 		}
-		w.notePages(space, e, &rec, false)
+		w.note(space, e, &rec, false)
 		for _, doc := range documentsOf(e) {
 			docs[doc] = true
 		}

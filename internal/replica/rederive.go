@@ -208,6 +208,9 @@ func (w *work) rederive(ctx context.Context, id core.SpaceID) error {
 	if err := d.readPages(ctx); err != nil {
 		return err
 	}
+	if err := d.readBlobs(ctx); err != nil {
+		return err
+	}
 	if err := w.ResetSpace(space.Key); err != nil {
 		return err
 	}
@@ -215,7 +218,7 @@ func (w *work) rederive(ctx context.Context, id core.SpaceID) error {
 		return err
 	}
 	d.membership = w.emptyAuthority(space)
-	for _, step := range []func() error{d.replay, d.judge, d.name, d.pages, d.content, d.parked} {
+	for _, step := range []func() error{d.replay, d.judge, d.name, d.fold, d.content, d.parked} {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -255,8 +258,9 @@ type rederiving struct {
 	authors     map[core.PeerID]bool
 	void        map[int64]bool
 	names       []namedBy
-	pageTraces  []*pageEntry
+	traces      []*notedEntry
 	storedPages map[core.DocumentID]core.PageRecord // as they were
+	storedBlobs map[core.Hash]core.BlobRecord
 	docs        map[core.DocumentID]*core.DocRecord // with how many ops were counted
 	stored      map[core.DocumentID]core.DocRecord  // as they were
 }
@@ -349,8 +353,8 @@ func (d *rederiving) replayOne(key int64, a *arrival) error {
 		return err
 	}
 	d.authors[e.Peer] = true
-	if trace := pageTrace(e, rec); trace != nil {
-		d.pageTraces = append(d.pageTraces, trace)
+	if trace := notedTrace(e, rec); trace != nil {
+		d.traces = append(d.traces, trace)
 	}
 	for _, op := range e.Ops {
 		switch b := op.Body.(type) {

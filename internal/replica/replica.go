@@ -154,14 +154,15 @@ type work struct {
 	voided      map[headKey]*core.SpaceRecord // documents that got void content
 	ripe        map[headKey]*core.SpaceRecord // documents with early deletions whose content may have come
 	arrived     []*arrivedEntry               // new content
-	notedPages  map[int64]*notedPages         // by space key, see notePages
+	noted       map[int64]*noted              // by space key, see note
 
-	events  []events.DomainEvent
-	mark    *mark    // of own entries, if this sealed some
-	compact []int64  // documents that have grown
-	ended   []func() // for what outdate noted
-	saves   int      // of documents
-	tailed  bool     // a tail was left
+	events    []events.DomainEvent
+	toldBlobs map[core.SpaceID]bool // see blobsChanged
+	mark      *mark                 // of own entries, if this sealed some
+	compact   []int64               // documents that have grown
+	ended     []func()              // for what outdate noted
+	saves     int                   // of documents
+	tailed    bool                  // a tail was left
 }
 
 // write runs fn in the writer and then does what its changes call for.
@@ -206,7 +207,7 @@ func (w *work) finish() error {
 			return err
 		}
 	}
-	if err := w.foldPages(); err != nil {
+	if err := w.foldNoted(); err != nil {
 		return err
 	}
 	if err := w.remakeNow(); err != nil {

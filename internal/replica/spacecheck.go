@@ -28,7 +28,7 @@ func (r *Replica) verifySpace(ctx context.Context, v core.View, id core.SpaceID,
 	c := spaceCheck{newLogWalk(v, space, found), &work{Tx: readOnly{View: v}, r: r}}
 	c.w.authorities = map[int64]*authority{space.Key: {cachedAuthority: &cachedAuthority{Authority: c.authority}, space: &c.space}}
 	for _, step := range []func(context.Context) error{
-		c.run, c.checkGenesis, c.checkHeads, c.checkMembers, c.checkStates, c.checkNames, c.checkPages, c.checkDocs, c.checkParked,
+		c.run, c.checkGenesis, c.checkHeads, c.checkMembers, c.checkStates, c.checkNames, c.checkPages, c.checkBlobs, c.checkDocs, c.checkParked,
 	} {
 		before := len(*found)
 		if err := step(ctx); err != nil {

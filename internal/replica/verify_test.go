@@ -352,6 +352,14 @@ func (s *site) dump(space core.SpaceID) map[string]string {
 			m.Entry = 0
 			lines[fmt.Sprintf("move %+v", m.PageStamp)] = fmt.Sprintf("%+v", m)
 		}
+		blobs, err := v.Blobs(rec.Key, core.Hash{}, math.MaxInt32)
+		if err != nil {
+			return err
+		}
+		for _, b := range blobs {
+			b.Space, b.UpdatedAtMs = 0, 0
+			lines["blob "+b.Hash.String()] = fmt.Sprintf("%+v", b)
+		}
 		for _, cleared := range []bool{false, true} {
 			drafts, err := v.OldestDrafts(cleared, core.DraftPlace{}, math.MaxInt32)
 			if err != nil {

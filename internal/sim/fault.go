@@ -107,6 +107,18 @@ func (t *mortalTx) AddPagePut(space int64, page core.DocumentID, entry int64) er
 	return errors.Join(t.fault.next(), t.Tx.AddPagePut(space, page, entry))
 }
 
+func (t *mortalTx) PutBlob(rec core.BlobRecord) error {
+	return errors.Join(t.fault.next(), t.Tx.PutBlob(rec))
+}
+
+func (t *mortalTx) DeleteBlob(space int64, hash core.Hash, nowMs int64) error {
+	return errors.Join(t.fault.next(), t.Tx.DeleteBlob(space, hash, nowMs))
+}
+
+func (t *mortalTx) AddBlobOp(space int64, hash core.Hash, entry int64) error {
+	return errors.Join(t.fault.next(), t.Tx.AddBlobOp(space, hash, entry))
+}
+
 func (t *mortalTx) ResetDoc(doc int64) error {
 	return errors.Join(t.fault.next(), t.Tx.ResetDoc(doc))
 }

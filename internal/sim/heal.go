@@ -197,14 +197,14 @@ func (w *world) checkRebuild() error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(s.dumpPageTimes(was), s.Rebuild(w.ctx)); err != nil {
+	if err := errors.Join(s.dumpPageTimes(was), s.dumpBlobTimes(was), s.Rebuild(w.ctx)); err != nil {
 		return err
 	}
 	is, err := s.dump()
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.dumpPageTimes(is), differ("rebuilt", is, s.String(), was))
+	return errors.Join(s.dumpPageTimes(is), s.dumpBlobTimes(is), differ("rebuilt", is, s.String(), was))
 }
 
 // differ compares two descriptions.
@@ -264,7 +264,7 @@ func (s *site) dump() (map[string]string, error) {
 	for _, rec := range records {
 		lines["entry "+rec.Hash.String()] = [...]string{"kept", "void"}[rec.State]
 	}
-	return lines, errors.Join(s.dumpPages(ctx, lines), s.dumpDocuments(ctx, lines))
+	return lines, errors.Join(s.dumpPages(ctx, lines), s.dumpBlobs(ctx, lines), s.dumpDocuments(ctx, lines))
 }
 
 func (s *site) dumpDocuments(ctx context.Context, lines map[string]string) error {

@@ -45,6 +45,7 @@ func (w *world) want(space *plain.Space, out *plain.Outcome) (map[string]string,
 		}
 	}
 	w.wantPages(out.Tree, lines)
+	w.wantBlobs(out.Blobs, lines)
 	for id, d := range out.Docs {
 		if d.Hidden {
 			continue

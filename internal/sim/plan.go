@@ -28,7 +28,8 @@ var kinds = []kind{
 	{"rename", 2, (*world).rename},
 	{"page", 40, (*world).actOnPages},
 	{"circle of pages", 3, (*world).movePages},
-	{"look at pages", 5, (*world).lookAtPages},
+	{"blob", 12, (*world).actOnBlobs},
+	{"look", 5, (*world).look},
 	{"add member", 3, (*world).addMember},
 	{"set role", 5, (*world).setRole},
 	{"remove member", 5, (*world).removeMember},
@@ -54,6 +55,7 @@ var kinds = []kind{
 
 	{"forge content", 12, (*world).forgeContent},
 	{"forge pages", 14, (*world).forgePages},
+	{"forge blobs", 6, (*world).forgeBlobs},
 	{"forge act", 10, (*world).forgeAct},
 	{"fork", 5, (*world).fork},
 	{"collude", 8, (*world).collude},

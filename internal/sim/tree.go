@@ -14,8 +14,8 @@ import (
 	"github.com/soma-sdk/soma/internal/replica"
 )
 
-// lookAtPages compares the pages of a site with what it has, in the middle of a run.
-func (w *world) lookAtPages(r *rand.Rand) error {
+// look compares the pages and blobs of a site with what it has, in the middle of a run.
+func (w *world) look(r *rand.Rand) error {
 	s, err := w.pickSite(r)
 	if err != nil {
 		return err
@@ -29,7 +29,7 @@ func (w *world) lookAtPages(r *rand.Rand) error {
 			entries = append(entries, w.ledger.entries[raw.Hash()])
 		}
 		got, want := map[string]string{}, map[string]string{}
-		if err := s.dumpPages(ctx, got); err != nil {
+		if err := errors.Join(s.dumpPages(ctx, got), s.dumpBlobs(ctx, got)); err != nil {
 			return err
 		}
 		for key := range got {
@@ -37,7 +37,9 @@ func (w *world) lookAtPages(r *rand.Rand) error {
 				delete(got, key)
 			}
 		}
-		w.wantPages(plain.New(entries).Outcome().Tree, want)
+		out := plain.New(entries).Outcome()
+		w.wantPages(out.Tree, want)
+		w.wantBlobs(out.Blobs, want)
 		return differ(s.String(), got, "plain", want)
 	})
 }

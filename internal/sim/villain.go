@@ -220,8 +220,11 @@ func (w *world) forgeContent(r *rand.Rand) error {
 }
 
 func (w *world) forgedContent(r *rand.Rand, v *villain) log.Body {
-	if r.IntN(4) == 0 {
+	switch r.IntN(8) {
+	case 0, 1:
 		return w.forgedPage(r)
+	case 2:
+		return forgedBlob(r)
 	}
 	doc := pickDoc(r)
 	switch r.IntN(8) {

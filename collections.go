@@ -11,6 +11,7 @@ import (
 	"github.com/soma-sdk/soma/internal/collection"
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/mailbox"
+	"github.com/soma-sdk/soma/internal/upload"
 	"github.com/soma-sdk/soma/store"
 )
 
@@ -22,12 +23,21 @@ import (
 // A collection is made by the first write to it. Its name is printable UTF-8 of 1 to
 // MaxIDBytes bytes. The names of canonical data (spaces, members, memberships, roles,
 // capabilities, invites, documents, pages, blobs) are ErrReservedCollection, because the newer
-// must not win there, and so is CollectionUploadJobs, until there are uploads.
+// must not win there.
 //
 // CollectionDraftMailbox is another way to the Mailbox: the key of a draft is DraftKey, its
 // value the JSON of a Draft with the same updatedAtMs, and the rules are those of the Mailbox.
 // A draft that is deleted is discarded and can be restored, and comes back with a later Put;
 // options of NewCollection do not count.
+//
+// CollectionUploadJobs is another way to the Uploads: the key of a job is its ID, its value the
+// JSON of the UploadJob. The field renderer, one object, belongs to whoever writes, and its
+// newer value wins: a value without it erases what was there, and null is ErrInvalidRecord, as
+// anything but an object; the state of a job is the library's, and what a value says of it is ignored,
+// since a window writes back rows that it read earlier. Uploads.Enqueue makes jobs: a Put of any
+// other key is ErrInvalidRecord, and so is a field that no UploadJob has. A job that is deleted
+// is cancelled if it has not finished, and removed, but not one that was enqueued, or whose
+// renderer was written, later than the time of the deletion.
 type Collections struct{ db *DB }
 
 // Collections returns the service for collections.
@@ -107,9 +117,15 @@ func (c Collections) Names(ctx context.Context) ([]string, error) {
 		var drafts []mailbox.Listed
 		if drafts, _, err = c.db.mailbox.Page(ctx, false, core.MaxDraftPlace()); len(drafts) > 0 {
 			names = append(names, CollectionDraftMailbox)
-			slices.Sort(names)
 		}
 	}
+	if err == nil {
+		var jobs []upload.Listed
+		if jobs, _, err = c.db.uploads.Page(ctx, 0); len(jobs) > 0 {
+			names = append(names, CollectionUploadJobs)
+		}
+	}
+	slices.Sort(names)
 	if err != nil {
 		return nil, fmt.Errorf("list collections: %w", err)
 	}
@@ -168,10 +184,10 @@ var canonicalNames = map[string]bool{
 }
 
 // reservedCollections are views of other services. Whoever writes to the data behind one
-// tells its watches by DB.collections.Publish. One that is nil is not there yet.
+// tells its watches by DB.collections.Publish.
 var reservedCollections = map[string]func(*DB) rawCollection{
 	CollectionDraftMailbox: func(db *DB) rawCollection { return draftCollection{db.mailbox} },
-	CollectionUploadJobs:   nil,
+	CollectionUploadJobs:   func(db *DB) rawCollection { return uploadCollection{db.uploads, db.now} },
 }
 
 // open returns what a name stands for.
@@ -181,7 +197,7 @@ func (c Collections) open(name string) (rawCollection, error) {
 	}
 	view, reserved := reservedCollections[name]
 	switch {
-	case canonicalNames[name], reserved && view == nil:
+	case canonicalNames[name]:
 		return nil, fmt.Errorf("collection name %q: %w", name, ErrReservedCollection)
 	case reserved:
 		return view(c.db), nil

@@ -126,7 +126,7 @@ func TestReservedCollections(t *testing.T) {
 	t.Parallel()
 	db, _ := openAt(t)
 	ctx := t.Context()
-	for _, name := range []string{"spaces", "members", "memberships", "roles", "capabilities", "invites", "documents", "pages", "blobs", soma.CollectionUploadJobs} {
+	for _, name := range []string{"spaces", "members", "memberships", "roles", "capabilities", "invites", "documents", "pages", "blobs"} {
 		all := db.Collections()
 		wantIs(t, name+": Put", all.Put(ctx, name, "k", json.RawMessage(`1`), 1), soma.ErrReservedCollection)
 		_, err := all.Get(ctx, name, "k")

@@ -28,6 +28,19 @@
 //	page, err := db.Pages().Create(ctx, space.ID, soma.NewPage{Title: "Today"})
 //	tree, err := db.Pages().Tree(ctx, space.ID)
 //
+// Blobs are files, named by their CID. BlobHandler serves them to browsers, which cannot run
+// what other members put:
+//
+//	info, err := db.Blobs().Put(ctx, space.ID, reader, soma.PutOptions{})
+//	http.Handle("/blobs/", http.StripPrefix("/blobs", soma.BlobHandler(db)))
+//
+// Uploads bring files into a space in the background, through restarts and errors that pass:
+//
+//	job, err := db.Uploads().Enqueue(ctx, space.ID, soma.UploadSource{Path: path})
+//	for job := range db.Uploads().Watch(ctx) {
+//		show(job.ID, job.State, job.SentBytes, job.LastError)
+//	}
+//
 // Search finds documents by the words in them, best first, in any script:
 //
 //	hits, err := db.Documents().Search(ctx, space.ID, `meeting "next week" -draft`)

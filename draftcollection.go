@@ -90,34 +90,11 @@ func (d draftCollection) clear(ctx context.Context, updatedAtMs int64) error {
 }
 
 func (d draftCollection) list(ctx context.Context) iter.Seq2[record, error] {
-	return func(yield func(record, error) bool) {
-		records, _, err := d.records(ctx)
-		if err != nil {
-			yield(record{}, err)
-			return
-		}
-		for _, rec := range records {
-			if !yield(rec, nil) {
-				return
-			}
-		}
-	}
+	return d.records().list(ctx)
 }
 
-// records returns all drafts in the order of their last changes.
-func (d draftCollection) records(ctx context.Context) ([]record, int64, error) {
-	drafts, seq, err := d.Snapshot(ctx)
-	if err != nil {
-		return nil, 0, err
-	}
-	records := make([]record, len(drafts))
-	for i, draft := range drafts {
-		if records[i], err = draftRecord(draft); err != nil {
-			return nil, 0, err
-		}
-	}
-	return records, seq, nil
-}
+// records are all drafts in the order of their last changes.
+func (d draftCollection) records() viewRecords { return viewOf(d.Snapshot, draftRecord) }
 
 // draftRecord returns a draft as a record. Its versionKey follows from what is in it.
 func draftRecord(draft mailbox.Numbered) (record, error) {
@@ -133,12 +110,7 @@ func draftRecord(draft mailbox.Numbered) (record, error) {
 }
 
 func (d draftCollection) snapshot(ctx context.Context) (value []byte, seq int64, err error) {
-	records, seq, err := d.records(ctx)
-	if err != nil {
-		return nil, 0, err
-	}
-	value, err = collection.WriteStorage(records)
-	return value, seq, err
+	return d.records().storage(ctx)
 }
 
 func (d draftCollection) setItem(ctx context.Context, w collection.StorageWrite) (collection.StorageResult, error) {

@@ -173,7 +173,6 @@ func TestDraftCollectionRefuses(t *testing.T) {
 		"base of the future":   {set(`{`+row(good)+`}`, before.Seq+1), soma.ErrInvalidSeq},
 		"negative base":        {set(`{`+row(good)+`}`, -1), soma.ErrInvalidSeq},
 		"negative time":        {c.Delete(ctx, soma.CollectionDraftMailbox, key, -1), soma.ErrInvalidTime},
-		"uploads":              {c.Put(ctx, soma.CollectionUploadJobs, "x", json.RawMessage(`{}`), deskMs), soma.ErrReservedCollection},
 	} {
 		if !errors.Is(test.got, test.want) {
 			t.Errorf("%s: %v, want %v", name, test.got, test.want)

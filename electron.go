@@ -28,7 +28,8 @@ type RefusedRow = collection.Refused
 // it is one that Put would take, else now. The source is not written to.
 //
 // Drafts (CollectionDraftMailbox) go to the Mailbox: those of documents of which it has no
-// draft, cleared ones too. They have to be what ParseDraft reads; their keys do not count.
+// draft, cleared ones too. They have to be what ParseDraft reads; their keys do not count. Rows of
+// uploads (CollectionUploadJobs) are refused one by one: the bytes are not in the file.
 //
 // A collection is there as the storage value in a string, or as the object itself. A dot in
 // its name nests objects, as electron-store makes them, unless it was escaped.
@@ -54,8 +55,11 @@ func (c Collections) ImportElectronStore(ctx context.Context, config io.Reader) 
 	defer c.db.end()
 	return c.db.collections.Import(ctx, stored, func(name string) (collection.Keeper, error) {
 		r, err := c.open(name)
-		if drafts, ok := r.(draftCollection); ok {
-			return drafts.importRow, nil
+		switch view := r.(type) {
+		case draftCollection:
+			return view.importRow, nil
+		case uploadCollection:
+			return view.importRow, nil
 		}
 		return nil, err
 	})

@@ -56,7 +56,7 @@ var (
 	ErrInvalidID = core.ErrInvalidID
 	// ErrInvalidName says that a space's name is empty or longer than MaxSpaceNameBytes,
 	// or a page's title longer than MaxPageTitleBytes, or that either is no UTF-8 or has a
-	// control character or line separator.
+	// control character or line separator; or that a blob cannot have that name.
 	ErrInvalidName = core.ErrInvalidName
 	// ErrInvalidUpdate says that bytes are no Yjs v1 update.
 	ErrInvalidUpdate = core.ErrInvalidUpdate
@@ -107,6 +107,36 @@ var (
 	ErrTypeDeleted = core.ErrTypeDeleted
 	// ErrWrongKind says that a root holds what is of another kind.
 	ErrWrongKind = core.ErrWrongKind
+)
+
+// Errors of blobs and uploads. Nothing was stored.
+var (
+	// ErrInvalidCID says that text is not the canonical form of a CIDv1 (raw, sha2-256).
+	ErrInvalidCID = core.ErrInvalidCID
+	// ErrCIDMismatch says that bytes have another CID than they should.
+	ErrCIDMismatch = core.ErrCIDMismatch
+	// ErrSizeMismatch says that a reader gave more or fewer bytes than were announced.
+	ErrSizeMismatch = core.ErrSizeMismatch
+	// ErrInvalidMIME says that text is no media type, or has more than MaxMIMEBytes bytes.
+	ErrInvalidMIME = core.ErrInvalidMIME
+	// ErrInvalidBlobURL says that text is no URL of a blob in its canonical form.
+	ErrInvalidBlobURL = core.ErrInvalidURL
+	// ErrQuota says that blobs would take more bytes than WithBlobQuota or
+	// WithSpaceBlobQuota allow.
+	ErrQuota = core.ErrQuota
+	// ErrDiskFull says that there is no room left on the disk, or in the user's share of it.
+	ErrDiskFull = core.ErrDiskFull
+	// ErrNotHere says that a space holds a blob whose bytes are not on this machine.
+	ErrNotHere = core.ErrNotHere
+	// ErrInvalidSource says that the path of an upload or a blob is not that of a regular
+	// file.
+	ErrInvalidSource = core.ErrInvalidSource
+	// ErrUploadState says that an upload is in a state in which that cannot be done to it.
+	ErrUploadState = core.ErrUploadState
+	// ErrInvalidUpload says that JSON is no UploadJob. The error names the field.
+	ErrInvalidUpload = core.ErrInvalidUpload
+	// ErrTooManyUploads says that MaxUploadJobs uploads have not finished yet.
+	ErrTooManyUploads = core.ErrTooManyUploads
 )
 
 // Errors of collections. Nothing was stored.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/soma-sdk/soma"
 )
@@ -403,4 +404,46 @@ func ExampleCollection() {
 	}
 	// Output:
 	// t1 Today
+}
+
+// A file becomes a blob of a space in the background.
+func ExampleUploads() {
+	dir, err := os.MkdirTemp("", "soma")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	db, err := soma.Open(dir)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer db.Close()
+	ctx := context.Background()
+	space, err := db.Spaces().Create(ctx, soma.NewSpace{Name: "Notes"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	news := db.Uploads().Watch(ctx)
+	job, err := db.Uploads().Enqueue(ctx, space.ID, soma.UploadSource{Reader: strings.NewReader("Hello"), Name: "hello.txt"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for job.State != soma.UploadDone {
+		job = <-news
+	}
+	info, err := db.Blobs().Stat(ctx, space.ID, job.CID)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(info.Name, info.Size, info.MIME)
+	fmt.Println(info.CID)
+	// Output:
+	// hello.txt 5 text/plain; charset=utf-8
+	// bafkreiayl6g3gitr7ys7kyng7sjywlrgimdoymco3jiyab6rozecmoazne
 }

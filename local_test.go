@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/soma-sdk/soma"
@@ -87,6 +88,29 @@ func (p *localPlay) acts() map[string]func(doc string) error {
 			_, err = p.db.Collections().SetItem(ctx, "windows", []byte(value), before.Seq)
 			return err
 		},
+		"upload": func(doc string) error {
+			_, err := p.db.Uploads().Enqueue(ctx, p.space, soma.UploadSource{Path: p.file(doc), Name: "shared"})
+			return err
+		},
+		"lose an upload": func(doc string) error {
+			path := p.file(doc + " lost")
+			job, err := p.db.Uploads().Enqueue(ctx, p.space, soma.UploadSource{Path: path, Name: "shared"})
+			if err == nil {
+				err = os.Remove(path) // now or never: either is an end
+			}
+			if err == nil {
+				_, err = p.ended(job.ID)
+			}
+			return err
+		},
+		"keep with an upload": func(doc string) error {
+			job, err := p.db.Uploads().Enqueue(ctx, p.space, soma.UploadSource{Reader: strings.NewReader(doc)})
+			if err != nil {
+				return err
+			}
+			p.atMs++
+			return p.db.Collections().Put(ctx, soma.CollectionUploadJobs, job.ID, json.RawMessage(`{"renderer":{"x":"`+localMarker+`"}}`), p.atMs)
+		},
 		"clear": func(string) error { return p.db.Collections().Clear(ctx, localMarker, p.atMs-5) },
 		"agent": func(string) error {
 			return p.db.PublishAgentEvent(soma.AgentRuntimeEvent{
@@ -95,6 +119,31 @@ func (p *localPlay) acts() map[string]func(doc string) error {
 			})
 		},
 	}
+}
+
+// file makes a file that may be read, in a folder whose name may not be known.
+func (p *localPlay) file(doc string) string {
+	p.t.Helper()
+	dir := filepath.Join(p.t.TempDir(), localMarker)
+	path := filepath.Join(dir, doc)
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(path, []byte(doc), 0o600)); err != nil {
+		p.t.Fatal(err)
+	}
+	return path
+}
+
+// ended waits for an upload to be at its end.
+func (p *localPlay) ended(id string) (soma.UploadJob, error) {
+	ctx, cancel := context.WithCancel(p.t.Context())
+	defer cancel()
+	news := p.db.Uploads().Watch(ctx)
+	job, err := p.db.Uploads().Get(ctx, id)
+	for err == nil && !job.State.IsFinished() {
+		if next := <-news; next.ID == id {
+			job = next
+		}
+	}
+	return job, err
 }
 
 func ignore(err, harmless error) error {
@@ -124,6 +173,7 @@ func TestLocalDataStaysLocal(t *testing.T) {
 			names := make([]string, 0, len(acts))
 			for _, name := range []string{
 				"type", "edit", "save", "save elsewhere", "discard", "restore", "put", "put a draft", "set", "clear", "agent",
+				"upload", "lose an upload", "keep with an upload",
 			} {
 				if acts[name] == nil {
 					t.Fatalf("no act %q", name)

@@ -6,8 +6,10 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/soma-sdk/soma/internal/blob"
 	"github.com/soma-sdk/soma/internal/identity"
 	"github.com/soma-sdk/soma/internal/mailbox"
+	"github.com/soma-sdk/soma/internal/upload"
 )
 
 // Option configures Open.
@@ -20,6 +22,10 @@ type options struct {
 	identity *identity.Identity
 	noSearch bool
 	drafts   mailbox.Limits
+	blobs    blob.Limits
+
+	uploads    upload.Limits
+	uploadSink UploadSink // nil for the blobs
 }
 
 // WithLogger sets where the DB reports what no call can return, such as a failure
@@ -78,9 +84,60 @@ func WithoutSearch() Option {
 	}
 }
 
+// WithMaxBlobBytes bounds one blob that is put here, from 1 to MaxBlobBytes.
+func WithMaxBlobBytes(n int64) Option {
+	return func(o *options) error {
+		if n < 1 || n > MaxBlobBytes {
+			return fmt.Errorf("blobs of %d bytes, 1 to %d are allowed: %w", n, int64(MaxBlobBytes), ErrInvalidOption)
+		}
+		o.blobs.Bytes = n
+		return nil
+	}
+}
+
+// WithBlobQuota bounds the bytes that blobs take on this machine, those of all spaces
+// together, each once. A Put beyond it is ErrQuota. There is none by default. What is here
+// already stays; what was removed does not count.
+func WithBlobQuota(n int64) Option {
+	return func(o *options) error {
+		if n < 1 {
+			return fmt.Errorf("quota of %d bytes: %w", n, ErrInvalidOption)
+		}
+		o.blobs.Quota = n
+		return nil
+	}
+}
+
+// WithSpaceBlobQuota is WithBlobQuota for each space by itself.
+func WithSpaceBlobQuota(n int64) Option {
+	return func(o *options) error {
+		if n < 1 {
+			return fmt.Errorf("quota of %d bytes: %w", n, ErrInvalidOption)
+		}
+		o.blobs.SpaceQuota = n
+		return nil
+	}
+}
+
+// WithBlobGracePeriod sets how long bytes stay on the disk that no space holds any more,
+// DefaultBlobGracePeriod by default. It may be 0.
+func WithBlobGracePeriod(d time.Duration) Option {
+	return func(o *options) error {
+		if d < 0 {
+			return fmt.Errorf("grace period of %v: %w", d, ErrInvalidOption)
+		}
+		o.blobs.Grace = d
+		return nil
+	}
+}
+
 func collect(opts []Option) (*options, error) {
 	o := &options{logger: slog.New(slog.DiscardHandler), now: time.Now}
 	o.drafts = mailbox.Limits{TTL: DefaultDraftTTL, Drafts: DefaultMaxDrafts, SnippetBytes: DefaultMaxDraftSnippet}
+	o.blobs = blob.Limits{Bytes: DefaultMaxBlobBytes, Grace: DefaultBlobGracePeriod}
+	o.uploads = upload.Limits{
+		Workers: DefaultUploadWorkers, Attempts: DefaultUploadAttempts, FirstWait: DefaultUploadFirstWait, MaxWait: DefaultUploadMaxWait,
+	}
 	for _, opt := range opts {
 		if opt == nil {
 			return nil, fmt.Errorf("nil option: %w", ErrInvalidOption)

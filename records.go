@@ -11,7 +11,8 @@ const (
 	CollectionPagesView     = "pagesView"
 	// CollectionDraftMailbox is the Mailbox, see Collections.
 	CollectionDraftMailbox = "draftMailbox"
-	// CollectionUploadJobs is reserved for uploads: ErrReservedCollection.
+	// CollectionUploadJobs is the Uploads, see Collections. Only the field renderer is written:
+	// a value without it erases it, null is ErrInvalidRecord.
 	CollectionUploadJobs = "uploadJobs"
 )
 

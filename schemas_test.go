@@ -129,6 +129,57 @@ func TestAgentRuntimeEventSchema(t *testing.T) {
 	})
 }
 
+func TestUploadJobSchema(t *testing.T) {
+	s := schema(t, "upload-job.schema.json")
+	required := []string{"id", "spaceId", "size", "state", "attempts", "sentBytes", "createdAtMs", "updatedAtMs"}
+	of := fields{
+		"id":      {"abcdefghijklmnopqrstuvwx27", "abcdefghijklmnopqrstuvwxyz", "aaaaaaaaaaaaaaaaaaaaaaaaaa", "a", "abcdefghijklmnopqrstuvwx27a", "ABCDEFGHIJKLMNOPQRSTUVWX27"},
+		"spaceId": {"s"}, "path": {"/a", `C:\a`, "c:/", `\\host\a`, "", "a", "C:a", `\a`}, "spooled": {true, false, false, false},
+		"name": {"n", ""}, "mime": {"text/plain"}, "size": {0.0, 9007199254740991.0},
+		"cid": {
+			"bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku", "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku",
+			"", "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvykz", "bafkreizdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku",
+		},
+		"state":    {"queued", "hashing", "uploading", "verifying", "waiting", "done", "failed", "cancelled", "removed", "list-again"},
+		"attempts": {0.0}, "sentBytes": {1.0}, "lastError": {"e"}, "permanent": {true}, "nextAttemptAtMs": {1.0}, "createdAtMs": {1.0}, "updatedAtMs": {1.0},
+		"renderer": {map[string]any{"a": 1.0}},
+	}
+	accepted, refused := 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		p := payload(of).Draw(t, "payload")
+		if rapid.Bool().Draw(t, "complete") {
+			for _, name := range required {
+				if _, has := p[name]; !has {
+					p[name] = rapid.SampledFrom(of[name]).Draw(t, name)
+				}
+			}
+			delete(p, "extra")
+			delete(p, "Kind")
+			delete(p, "")
+		}
+		data, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		instance, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, parseErr := soma.ParseUploadJob(data)
+		if schemaErr := s.Validate(instance); (schemaErr == nil) != (parseErr == nil) {
+			t.Fatalf("%s: the schema says %v, ParseUploadJob says %v", data, schemaErr, parseErr)
+		}
+		if parseErr == nil {
+			accepted++
+		} else {
+			refused++
+		}
+	})
+	if accepted < 5 || refused < 5 {
+		t.Errorf("%d payloads were jobs and %d were not, want some of both", accepted, refused)
+	}
+}
+
 // What no schema can say, as the files tell: these Parse alone refuses.
 func TestSchemasCannotSay(t *testing.T) {
 	s := schema(t, "domain-event.schema.json")

@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"time"
 
+	"github.com/soma-sdk/soma/internal/blob"
 	"github.com/soma-sdk/soma/internal/collection"
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/events"
@@ -15,6 +17,7 @@ import (
 	"github.com/soma-sdk/soma/internal/mailbox"
 	"github.com/soma-sdk/soma/internal/replica"
 	"github.com/soma-sdk/soma/internal/search"
+	"github.com/soma-sdk/soma/internal/upload"
 	"github.com/soma-sdk/soma/store"
 )
 
@@ -40,8 +43,11 @@ type DB struct {
 	hub     *events.Hub
 	agents  *events.AgentHub
 	mailbox *mailbox.Mailbox
+	blobs   *blob.Blobs
+	uploads *upload.Uploads
 	search  *search.Searcher // nil without
 	logger  *slog.Logger
+	now     func() time.Time
 
 	collections *collection.Collections
 
@@ -83,6 +89,10 @@ func open(dir string, st *store.DB, o *options) (*DB, error) {
 		}
 		o.identity = &id
 	}
+	pool, err := st.OpenPool(o.now)
+	if err != nil {
+		return nil, err
+	}
 	drafts, err := mailbox.Open(context.Background(), st, o.now, o.logger, o.drafts)
 	if err != nil {
 		return nil, err
@@ -101,8 +111,14 @@ func open(dir string, st *store.DB, o *options) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, rep.Close())
 	}
+	blobs := blob.Open(blob.Config{Pool: pool, Log: rep, Limits: o.blobs, Now: o.now, Logger: o.logger})
+	uploads, err := openUploads(dir, st, rep, blobs, collections, o)
+	if err != nil {
+		blobs.Close()
+		return nil, errors.Join(err, rep.Close())
+	}
 	return &DB{
-		store: st, replica: rep, hub: hub, agents: events.NewAgentHub(), mailbox: drafts, collections: collections,
+		store: st, blobs: blobs, uploads: uploads, now: o.now, replica: rep, hub: hub, agents: events.NewAgentHub(), mailbox: drafts, collections: collections,
 		search: searcher, logger: o.logger,
 	}, nil
 }
@@ -115,12 +131,15 @@ func (db *DB) Close() error {
 		db.mu.Lock()
 		db.closing = true
 		db.mu.Unlock()
-		db.closeSearch() // first, since calls may wait for it
+		db.closeSearch()       // first, since calls may wait for it
+		db.uploads.Interrupt() // or for what a sink does
 		db.calls.Wait()
 		db.hub.Close()
 		db.collections.Close()
 		db.agents.Close()
 		db.mailbox.Close()
+		db.uploads.Close() // before what they upload into
+		db.blobs.Close()
 		db.err = errors.Join(db.replica.Close(), db.store.Close())
 	})
 	return db.err

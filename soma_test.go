@@ -36,6 +36,8 @@ func TestMain(m *testing.M) {
 		os.Exit(holder(os.Args[1]))
 	case "writer":
 		os.Exit(writer(os.Args[1], os.Args[2:]...))
+	case "uploader":
+		os.Exit(uploader(os.Args[1], os.Args[2]))
 	default:
 		somatest.Main(m)
 	}
@@ -160,6 +162,13 @@ func TestOptionsAreCheckedBeforeTheDisk(t *testing.T) {
 		"nil logger":     soma.WithLogger(nil),
 		"nil clock":      soma.WithClock(nil),
 		"nil key":        soma.WithIdentity(nil),
+		"nil sink":       soma.WithUploadSink(nil),
+		"no workers":     soma.WithUploadWorkers(0),
+		"many workers":   soma.WithUploadWorkers(soma.MaxUploadWorkers + 1),
+		"less attempts":  soma.WithUploadAttempts(-1),
+		"short wait":     soma.WithUploadBackoff(0, time.Second),
+		"falling wait":   soma.WithUploadBackoff(time.Second, time.Second-1),
+		"long wait":      soma.WithUploadBackoff(time.Second, 24*time.Hour+1),
 		"short key":      soma.WithIdentity(testKey(1)[:ed25519.SeedSize]),
 		"mismatched key": soma.WithIdentity(mismatched),
 	} {
@@ -468,13 +477,31 @@ func calls(ctx context.Context, db *soma.DB, space soma.SpaceID, doc soma.Docume
 	_, pagePath := tree.Path(ctx, space, page)
 	_, pageTrash := tree.Trash(ctx, space)
 	_, pageRestore := tree.Restore(ctx, space, page)
-	var list error
+	files, cid := db.Blobs(), cidOf([]byte("x"))
+	_, blobPut := files.Put(ctx, space, strings.NewReader("x"), soma.PutOptions{})
+	_, blobPutFile := files.PutFile(ctx, space, "soma_test.go", soma.PutOptions{})
+	_, blobOpen := files.Open(ctx, space, cid)
+	_, blobStat := files.Stat(ctx, space, cid)
+	_, blobUsage := files.Usage(ctx, space)
+	var list, blobList, uploadList error
+	for _, err := range files.List(ctx, space) {
+		blobList = err
+	}
 	for _, err := range db.Documents().List(ctx, space) {
 		list = err
 	}
+	_, enqueued := db.Uploads().Enqueue(ctx, space, soma.UploadSource{Reader: strings.NewReader("x")})
+	_, uploadGet := db.Uploads().Get(ctx, "x")
+	for _, err := range db.Uploads().List(ctx) {
+		uploadList = err
+	}
 	return map[string]error{
+		"Uploads.Enqueue": enqueued, "Uploads.Get": uploadGet, "Uploads.List": uploadList, "Uploads.Cancel": db.Uploads().Cancel(ctx, "x"),
+		"Uploads.Retry": db.Uploads().Retry(ctx, "x"), "Uploads.Remove": db.Uploads().Remove(ctx, "x"),
 		"Pages.Create": pageCreate, "Pages.Get": pageGet, "Pages.CreatedBy": pageBy, "Pages.Rename": pageRename, "Pages.Move": pageMove,
 		"Pages.Archive": pageArchive, "Pages.Tree": pageTree, "Pages.Children": pageChildren, "Pages.Path": pagePath, "Pages.Trash": pageTrash,
+		"Blobs.Put": blobPut, "Blobs.PutFile": blobPutFile, "Blobs.Open": blobOpen, "Blobs.Stat": blobStat, "Blobs.List": blobList,
+		"Blobs.Usage": blobUsage, "Blobs.Remove": files.Remove(ctx, space, cid),
 		"Pages.Restore": pageRestore, "Pages.Delete": tree.Delete(ctx, space, page),
 		"Spaces.Create": create, "Spaces.Get": spaceGet, "Spaces.List": spaceList, "Spaces.Rename": rename,
 		"Spaces.Export":    db.Spaces().Export(ctx, space, io.Discard),
@@ -482,6 +509,15 @@ func calls(ctx context.Context, db *soma.DB, space soma.SpaceID, doc soma.Docume
 		"Documents.Upsert": up, "Documents.Get": docGet, "Documents.Diff": diff, "Documents.Text": txt,
 		"Documents.JSON": js, "Documents.Title": title, "Documents.Shape": shaped, "Documents.List": list, "Documents.Search": search, "Documents.Delete": db.Documents().Delete(ctx, space, doc),
 	}
+}
+
+// takesNoSpace reports whether one of calls does not name a space.
+func takesNoSpace(call string) bool {
+	switch call {
+	case "Spaces.Create", "Spaces.List", "Spaces.Import":
+		return true
+	}
+	return strings.HasPrefix(call, "Uploads.") && call != "Uploads.Enqueue"
 }
 
 func TestUseAfterClose(t *testing.T) {
@@ -501,6 +537,9 @@ func TestUseAfterClose(t *testing.T) {
 	}
 	if ev, ok := <-db.Subscribe(t.Context()); ok {
 		t.Errorf("Subscribe after Close yields %+v, want a closed channel", ev)
+	}
+	if job, ok := <-db.Uploads().Watch(t.Context()); ok {
+		t.Errorf("Watch after Close yields %+v, want a closed channel", job)
 	}
 	if got := db.PeerID(); got != peer {
 		t.Errorf("PeerID after Close = %v, want %v", got, peer)

@@ -363,7 +363,7 @@ var errBadRow = errors.New("a bad row")
 func TestStorageArguments(t *testing.T) {
 	db, _ := openAt(t)
 	ctx, c := t.Context(), db.Collections()
-	for _, name := range []string{"spaces", "pages", "documents", "uploadJobs"} {
+	for _, name := range []string{"spaces", "pages", "documents", "blobs"} {
 		_, err := c.Snapshot(ctx, name)
 		_, err2 := c.SetItem(ctx, name, []byte(`{}`), 0)
 		_, err3 := c.RemoveItem(ctx, name, 0)

@@ -255,7 +255,7 @@ func (b Blobs) page(ctx context.Context, space SpaceID, after core.Hash) ([]core
 // bytes leave the disk a while after the last space that holds them has removed them: see
 // GC. It is a write itself, for which a full disk may have no room. Errors: those of Blobs, ErrForbidden, ErrInvalidOption.
 func (b Blobs) Remove(ctx context.Context, space SpaceID, cid CID, opts ...WriteOption) error {
-	o, err := pageWriteOptions(opts)
+	o, err := plainWriteOptions(opts)
 	if err != nil {
 		return aboutBlob("remove", cid, err)
 	}

@@ -114,9 +114,6 @@ func (d draftCollection) snapshot(ctx context.Context) (value []byte, seq int64,
 }
 
 func (d draftCollection) setItem(ctx context.Context, w collection.StorageWrite) (collection.StorageResult, error) {
-	if len(w.Value) > MaxSnapshotBytes {
-		return collection.StorageResult{}, fmt.Errorf("value has %d bytes, at most %d are allowed: %w", len(w.Value), MaxSnapshotBytes, ErrTooLarge)
-	}
 	rows, err := collection.ReadStorage(CollectionDraftMailbox, w.Value)
 	if err != nil {
 		return collection.StorageResult{}, err

@@ -99,22 +99,20 @@ func WithMaxBlobBytes(n int64) Option {
 // together, each once. A Put beyond it is ErrQuota. There is none by default. What is here
 // already stays; what was removed does not count.
 func WithBlobQuota(n int64) Option {
-	return func(o *options) error {
-		if n < 1 {
-			return fmt.Errorf("quota of %d bytes: %w", n, ErrInvalidOption)
-		}
-		o.blobs.Quota = n
-		return nil
-	}
+	return withQuota(n, func(limits *blob.Limits) { limits.Quota = n })
 }
 
 // WithSpaceBlobQuota is WithBlobQuota for each space by itself.
 func WithSpaceBlobQuota(n int64) Option {
+	return withQuota(n, func(limits *blob.Limits) { limits.SpaceQuota = n })
+}
+
+func withQuota(n int64, set func(*blob.Limits)) Option {
 	return func(o *options) error {
 		if n < 1 {
 			return fmt.Errorf("quota of %d bytes: %w", n, ErrInvalidOption)
 		}
-		o.blobs.SpaceQuota = n
+		set(&o.blobs)
 		return nil
 	}
 }

@@ -87,7 +87,7 @@ func (db *DB) Pages() Pages { return Pages{db} }
 // page has, in the trash too; ErrInvalidName; ErrNotFound, ErrInvalidPlace, ErrTooLarge and
 // ErrPageCycle as Move: others may have put pages under this ID already.
 func (p Pages) Create(ctx context.Context, space SpaceID, page NewPage, opts ...WriteOption) (Page, error) {
-	o, err := pageWriteOptions(opts)
+	o, err := plainWriteOptions(opts)
 	if err != nil {
 		return Page{}, err
 	}
@@ -274,7 +274,7 @@ func (p Pages) Trash(ctx context.Context, space SpaceID) ([]Page, error) {
 func (p Pages) change(
 	op string, space SpaceID, id DocumentID, opts []WriteOption, fn func(writeOptions) (replica.Page, error),
 ) (Page, error) {
-	o, err := pageWriteOptions(opts)
+	o, err := plainWriteOptions(opts)
 	if err != nil {
 		return Page{}, err
 	}
@@ -321,11 +321,11 @@ func (t PageTarget) check() error {
 	return nil
 }
 
-// pageWriteOptions refuses what only writes of documents can do.
-func pageWriteOptions(opts []WriteOption) (writeOptions, error) {
+// plainWriteOptions refuses what only writes of documents can do.
+func plainWriteOptions(opts []WriteOption) (writeOptions, error) {
 	o, err := writeOptionsOf(opts)
 	if err == nil && (o.draft != nil || o.epoch != nil) {
-		err = fmt.Errorf("a page has no draft and no epoch: %w", ErrInvalidOption)
+		err = fmt.Errorf("only documents have a draft and an epoch: %w", ErrInvalidOption)
 	}
 	return o, err
 }

@@ -110,9 +110,6 @@ func (u uploadCollection) snapshot(ctx context.Context) (value []byte, seq int64
 }
 
 func (u uploadCollection) setItem(ctx context.Context, w collection.StorageWrite) (collection.StorageResult, error) {
-	if len(w.Value) > MaxSnapshotBytes {
-		return collection.StorageResult{}, fmt.Errorf("value has %d bytes, at most %d are allowed: %w", len(w.Value), MaxSnapshotBytes, ErrTooLarge)
-	}
 	rows, err := collection.ReadStorage(CollectionUploadJobs, w.Value)
 	if err != nil {
 		return collection.StorageResult{}, err

@@ -99,15 +99,9 @@ func (b *Blobs) Stage(ctx context.Context, space core.SpaceID, r io.Reader, p Pu
 	if err != nil {
 		return nil, b.quotaOf(err)
 	}
-	switch {
-	case p.Sized && staged.Size() != p.Size:
-		err = fmt.Errorf("%d bytes, %d were announced: %w", staged.Size(), p.Size, core.ErrSizeMismatch)
-	case want != nil && staged.Hash() != *want:
-		err = fmt.Errorf("%s is expected, the bytes are %s: %w", p.CID, core.CIDFromHash(staged.Hash()), core.ErrCIDMismatch)
-	}
-	if err != nil {
+	if want != nil && staged.Hash() != *want {
 		staged.Discard()
-		return nil, err
+		return nil, fmt.Errorf("%s is expected, the bytes are %s: %w", p.CID, core.CIDFromHash(staged.Hash()), core.ErrCIDMismatch)
 	}
 	return &Staged{staged, b, space, p}, nil
 }

@@ -257,3 +257,11 @@ func appendQuoted(text []byte, s string) []byte {
 	}
 	return append(text, '"')
 }
+
+// checkSnapshotSize reports core.ErrTooLarge for a value of a collection past MaxSnapshotBytes.
+func checkSnapshotSize(name string, text []byte) error {
+	if len(text) > MaxSnapshotBytes {
+		return fmt.Errorf("value of collection %q has %d bytes, at most %d are allowed: %w", name, len(text), MaxSnapshotBytes, core.ErrTooLarge)
+	}
+	return nil
+}

@@ -137,8 +137,8 @@ func (c *Collections) newMerge(name string, w StorageWrite) (*merge, error) {
 	if err := CheckName(name); err != nil {
 		return nil, err
 	}
-	if len(w.Value) > MaxSnapshotBytes {
-		return nil, fmt.Errorf("value of collection %q has %d bytes, at most %d are allowed: %w", name, len(w.Value), MaxSnapshotBytes, core.ErrTooLarge)
+	if err := checkSnapshotSize(name, w.Value); err != nil {
+		return nil, err
 	}
 	if w.BaseSeq < 0 || w.BaseSeq > math.MaxInt64/2 {
 		return nil, fmt.Errorf("baseSeq %d: %w", w.BaseSeq, core.ErrInvalidSeq)

@@ -5,6 +5,9 @@ import "fmt"
 // ReadStorage returns the rows of a snapshot as records, for a collection that is kept by
 // somebody else. It reports what SetItem does.
 func ReadStorage(name string, text []byte) ([]Record, error) {
+	if err := checkSnapshotSize(name, text); err != nil {
+		return nil, err
+	}
 	rows, faults, err := readSnapshot(text)
 	if err != nil {
 		return nil, fmt.Errorf("value of collection %q: %w", name, err)

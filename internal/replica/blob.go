@@ -11,13 +11,11 @@ import (
 // MayPutBlobs returns core.ErrNotFound for an unknown space, and core.ErrForbidden for one
 // in which the local member may not write.
 func (r *Replica) MayPutBlobs(ctx context.Context, space core.SpaceID) error {
-	return r.readSpace(ctx, space, func(v core.View, s *core.SpaceRecord) error {
-		member, err := v.Member(s.Key, r.self.peer)
-		if isNotFound(err) || err == nil && !log.Role(member.Role).Has(log.CapWrite) {
-			err = core.ErrForbidden
-		}
-		return err
-	})
+	s, err := r.Space(ctx, space)
+	if err == nil && !s.Role.Has(log.CapWrite) {
+		err = core.ErrForbidden
+	}
+	return err
 }
 
 // PutBlob has a space hold a blob, and returns its row. What the space says of it already

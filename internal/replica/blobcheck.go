@@ -10,12 +10,8 @@ import (
 
 // checkBlobs compares the blobs that a space holds, and what they follow from.
 func (c *spaceCheck) checkBlobs(ctx context.Context) error {
-	kept, err := c.keptOf(c.noted)
-	if err != nil {
-		return err
-	}
 	said, entries := map[core.Hash][]core.FieldWrite{}, map[core.Hash][]int64{}
-	for _, e := range kept {
+	for _, e := range c.kept {
 		for hash, meta := range blobOps(e.Entry) {
 			said[hash] = append(said[hash], core.FieldWrite{Entry: e.rec.Key, Hash: e.Hash, WallMs: e.WallMs, Value: meta})
 			entries[hash] = append(entries[hash], e.rec.Key)

@@ -2,6 +2,7 @@ package replica
 
 import (
 	"bytes"
+	"context"
 	"maps"
 	"slices"
 
@@ -110,18 +111,18 @@ func notedTrace(e *log.Entry, rec *core.EntryRecord) *notedEntry {
 	return trace
 }
 
-// keptOf returns those of the entries that count.
-func (c *spaceCheck) keptOf(entries []*notedEntry) (kept []*notedEntry, err error) {
-	for _, e := range entries {
+// findKept finds the noted entries that count.
+func (c *spaceCheck) findKept(context.Context) error {
+	for _, e := range c.noted {
 		rec, err := c.v.EntryByKey(e.rec.Key)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if rec.State == core.EntryKept {
-			kept = append(kept, e)
+			c.kept = append(c.kept, e)
 		}
 	}
-	return kept, nil
+	return nil
 }
 
 // fold folds pages and blobs. Rows that come out as they were keep their times.

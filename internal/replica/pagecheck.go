@@ -89,11 +89,7 @@ func (c *spaceCheck) shouldBe(entries []*notedEntry) (*shouldPages, error) {
 
 // checkPages compares the tree of pages, and what it is made of.
 func (c *spaceCheck) checkPages(ctx context.Context) error {
-	kept, err := c.keptOf(c.noted)
-	if err != nil {
-		return err
-	}
-	should, err := c.shouldBe(kept)
+	should, err := c.shouldBe(c.kept)
 	if err != nil {
 		return err
 	}

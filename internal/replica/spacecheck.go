@@ -17,7 +17,8 @@ const docsPage = 256
 // step is looked at only if those that it builds upon are sound.
 type spaceCheck struct {
 	*logWalk
-	w *work // reads only
+	w    *work         // reads only
+	kept []*notedEntry // of noted, those that count
 }
 
 func (r *Replica) verifySpace(ctx context.Context, v core.View, id core.SpaceID, found *problems) error {
@@ -25,10 +26,10 @@ func (r *Replica) verifySpace(ctx context.Context, v core.View, id core.SpaceID,
 	if err != nil {
 		return err
 	}
-	c := spaceCheck{newLogWalk(v, space, found), &work{Tx: readOnly{View: v}, r: r}}
+	c := spaceCheck{logWalk: newLogWalk(v, space, found), w: &work{Tx: readOnly{View: v}, r: r}}
 	c.w.authorities = map[int64]*authority{space.Key: {cachedAuthority: &cachedAuthority{Authority: c.authority}, space: &c.space}}
 	for _, step := range []func(context.Context) error{
-		c.run, c.checkGenesis, c.checkHeads, c.checkMembers, c.checkStates, c.checkNames, c.checkPages, c.checkBlobs, c.checkDocs, c.checkParked,
+		c.run, c.checkGenesis, c.checkHeads, c.checkMembers, c.checkStates, c.checkNames, c.findKept, c.checkPages, c.checkBlobs, c.checkDocs, c.checkParked,
 	} {
 		before := len(*found)
 		if err := step(ctx); err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -43,8 +44,9 @@ func (s *site) edit(space core.SpaceID, doc string, fn func(*yjs.Transaction) er
 // wantViewed compares a document in memory with the one that is stored.
 func (s *site) wantViewed(space core.SpaceID, doc string) {
 	s.t.Helper()
-	var viewed []byte
+	var viewed, vector []byte
 	err := s.View(s.ctx(), space, doc, func(d *yjs.Doc) (err error) {
+		vector = d.StateVector()
 		viewed, err = d.Encode(nil)
 		return err
 	})
@@ -61,6 +63,9 @@ func (s *site) wantViewed(space core.SpaceID, doc string) {
 	}
 	if !bytes.Equal(viewed, stored.Update) {
 		s.t.Fatalf("document in memory is\n%x\nstored is\n%x", viewed, stored.Update)
+	}
+	if !bytes.Equal(vector, stored.StateVector) { // what waits is in the update too
+		s.t.Fatalf("document in memory shows %x, stored is %x", vector, stored.StateVector)
 	}
 }
 
@@ -509,5 +514,27 @@ func TestWaitForADocument(t *testing.T) {
 	}
 	if text := a.text(space, "doc"); text != "fastslow" && text != "slowfast" {
 		t.Errorf("text = %q", text)
+	}
+}
+
+// What arrives before what it builds upon is shown once that is there, in memory too, in
+// any order: in a Y.Doc these letters of two clients can wait for ever.
+func TestViewsOfWhatArrivedInDisorder(t *testing.T) {
+	letters := []string{
+		"0101010004010174016100", "01010101840100016200", "01010200840101016300", "01010102840200016400", "01010103840102016500",
+	}
+	for _, order := range [][]int{{2, 4, 0, 1, 3}, {4, 2, 0, 1, 3}, {4, 3, 2, 1, 0}} {
+		a := openSite(t, siteOptions{})
+		space := a.create("space")
+		a.upsert(space, "doc", insert(9, 0, "before"))
+		a.wantViewed(space, "doc")
+		for _, i := range order {
+			update, err := hex.DecodeString(letters[i])
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.upsert(space, "doc", update)
+			a.wantViewed(space, "doc")
+		}
 	}
 }

@@ -71,8 +71,9 @@ func (d *Doc) root(name string) *Type {
 }
 
 // Apply integrates an update. Content that misses other content waits inside the
-// Doc and is integrated once it can be. On an error the document is unchanged.
-// The update is not kept. Inside Transact it belongs to that transaction.
+// Doc and is integrated once it can be; see Load about where yjs waits longer. On an
+// error the document is unchanged. The update is not kept. Inside Transact it belongs to
+// that transaction.
 func (d *Doc) Apply(update []byte) error {
 	u, err := ParseUpdate(update)
 	if err != nil {
@@ -272,15 +273,22 @@ func (in *integration) place(it *item) {
 	}
 }
 
-// putAside keeps a struct, and all that wait for it, for later.
+// putAside keeps a struct, and all that wait for it, for later. yjs notes only what the
+// struct itself misses. That can be later content of a client of which the others need
+// less: they are not tried again when that arrives, and for ever if what is missed builds
+// upon them. Where the set alone matters it is noted of each what it waits for.
 func (in *integration) putAside(it *item, client, clock uint64) {
 	if in.rest == nil {
 		in.rest, in.missing = map[uint64][]*item{}, map[uint64]uint64{}
 	}
-	if known, ok := in.missing[client]; !ok || clock < known {
-		in.missing[client] = clock
+	in.miss(client, clock)
+	waiting := append(in.stack, it)
+	if in.d.bySet {
+		for _, next := range waiting[1:] {
+			in.miss(next.id.Client, in.d.state(next.id.Client))
+		}
 	}
-	for _, it := range append(in.stack, it) {
+	for _, it := range waiting {
 		if c := in.cursor(it.id.Client); c != nil {
 			from := c.next - 1
 			for c.structs[from] != it { // only in a cycle, which no yjs client writes
@@ -291,6 +299,12 @@ func (in *integration) putAside(it *item, client, clock uint64) {
 		}
 	}
 	in.stack = in.stack[:0]
+}
+
+func (in *integration) miss(client, clock uint64) {
+	if known, ok := in.missing[client]; !ok || clock < known {
+		in.missing[client] = clock
+	}
 }
 
 // throughV2 changes the values of formats and embeds as their encoding in the
@@ -432,7 +446,9 @@ func (d *Doc) Canonical() ([]byte, error) {
 }
 
 // Load returns a document with all of the updates applied, in whatever order
-// they are given.
+// they are given. What it is given later waits only for what it lacks. In a document of
+// NewDoc content can wait on, as in yjs, though all that it misses has arrived, until it
+// is applied once more.
 func Load(opts Options, updates ...[]byte) (*Doc, error) {
 	owned := make([][]byte, len(updates))
 	for i, update := range updates {

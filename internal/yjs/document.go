@@ -94,7 +94,7 @@ func (d *Doc) apply(u *Update) {
 		}
 		if rest != nil {
 			for client, clock := range missing {
-				d.miss(client, clock)
+				noteMissing(d.missing, client, clock)
 			}
 			d.pending = mustMerge(d.pending, rest)
 		}
@@ -112,9 +112,10 @@ func (d *Doc) apply(u *Update) {
 	}
 }
 
-func (d *Doc) miss(client, clock uint64) {
-	if known, ok := d.missing[client]; !ok || clock < known {
-		d.missing[client] = clock
+// noteMissing keeps, by client, the lowest clock that something waits for.
+func noteMissing(missing map[uint64]uint64, client, clock uint64) {
+	if known, ok := missing[client]; !ok || clock < known {
+		missing[client] = clock
 	}
 }
 
@@ -281,11 +282,11 @@ func (in *integration) putAside(it *item, client, clock uint64) {
 	if in.rest == nil {
 		in.rest, in.missing = map[uint64][]*item{}, map[uint64]uint64{}
 	}
-	in.miss(client, clock)
+	noteMissing(in.missing, client, clock)
 	waiting := append(in.stack, it)
 	if in.d.bySet {
 		for _, next := range waiting[1:] {
-			in.miss(next.id.Client, in.d.state(next.id.Client))
+			noteMissing(in.missing, next.id.Client, in.d.state(next.id.Client))
 		}
 	}
 	for _, it := range waiting {
@@ -299,12 +300,6 @@ func (in *integration) putAside(it *item, client, clock uint64) {
 		}
 	}
 	in.stack = in.stack[:0]
-}
-
-func (in *integration) miss(client, clock uint64) {
-	if known, ok := in.missing[client]; !ok || clock < known {
-		in.missing[client] = clock
-	}
 }
 
 // throughV2 changes the values of formats and embeds as their encoding in the

@@ -296,7 +296,7 @@ func wantOneWriter(t *testing.T, dir string, space soma.SpaceID) {
 	}
 	copied := somatest.Open(t, soma.WithRelaxedDurability())
 	importInto(t, copied, archive)
-	wantCopy(t, copied, db, space)
+	wantSameDocuments(t, copied, db, space) // a kill may come before the first of them
 }
 
 // A document's state does not depend on how it came about: neither on the number

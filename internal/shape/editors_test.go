@@ -165,13 +165,20 @@ func isTitle(title, text string) bool {
 }
 
 // withoutDefaults is the JSON of a ProseMirror editor without what it has from its
-// schema: attributes that are null, and the order of marks. Of other JSON it is the same.
+// schema: attributes that are null, the order of marks, and text with the same marks as
+// the text before it, which an editor joins (a format that ends where the same one
+// begins is in the Yjs document, and so in yDocToProsemirrorJSON). Of other JSON it is
+// the same.
 func withoutDefaults(v any) any {
 	switch v := v.(type) {
 	case []any:
-		out := make([]any, len(v))
+		out := make([]any, 0, len(v))
 		for i := range v {
-			out[i] = withoutDefaults(v[i])
+			next := withoutDefaults(v[i])
+			if len(out) > 0 && joined(out[len(out)-1], next) {
+				continue
+			}
+			out = append(out, next)
 		}
 		return out
 	case map[string]any:
@@ -206,6 +213,22 @@ func withoutDefaults(v any) any {
 		return out
 	}
 	return v
+}
+
+// joined appends the text of b to that of a, if both are text with the same marks.
+func joined(a, b any) bool {
+	before, _ := a.(map[string]any)
+	after, _ := b.(map[string]any)
+	if before["type"] != "text" || after["type"] != "text" || !reflect.DeepEqual(before["marks"], after["marks"]) {
+		return false
+	}
+	start, ok := before["text"].(string)
+	rest, alsoOk := after["text"].(string)
+	if !ok || !alsoOk {
+		return false
+	}
+	before["text"] = start + rest
+	return true
 }
 
 // difference says where two values first differ.

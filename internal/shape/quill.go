@@ -7,9 +7,10 @@ import (
 )
 
 // writeQuill writes the characters of a text. Quill ends its last line also where the
-// document does not, unless an embed is in its place that is a line of its own.
+// document does not, and a line before an embed that is a line of its own (the newline
+// between them may have been deleted by somebody who did not know of the embed).
 func writeQuill(o *out, root *yjs.Type) {
-	ended := false
+	empty, ended := true, false
 	for _, v := range root.Values() {
 		if o.full() {
 			return
@@ -19,10 +20,15 @@ func writeQuill(o *out, root *yjs.Type) {
 			o.write(v)
 			ended = strings.HasSuffix(v, "\n")
 		case yjs.Object:
-			_, ended = v.Get("video")
+			_, line := v.Get("video")
+			if line && !ended && !empty {
+				o.write("\n")
+			}
+			ended = line
 		default:
 			ended = false
 		}
+		empty = false
 	}
 	if !ended {
 		o.write("\n")

@@ -151,6 +151,10 @@ func TestText(t *testing.T) {
 			tr.root("text").text("Title\n").format("bold", "true").text("bold").format("bold", "null").
 				text(" and plain\n").embed(`{"image":"a.png"}`).text("end\n")
 		}, "Title\nbold and plain\nend\n"},
+		{"quill, lines of embeds", func(tr *tree) {
+			tr.root("text").embed(`{"video":"first"}`).text("before").embed(`{"video":"a"}`).embed(`{"video":"b"}`).
+				text("after\n").embed(`{"video":"c"}`)
+		}, "before\nafter\n"},
 		{"two texts", func(tr *tree) {
 			tr.root("b").text("second")
 			tr.root("a").text("first 🙂")

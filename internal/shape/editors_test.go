@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -175,7 +176,7 @@ func withoutDefaults(v any) any {
 		out := make([]any, 0, len(v))
 		for i := range v {
 			next := withoutDefaults(v[i])
-			if len(out) > 0 && joined(out[len(out)-1], next) {
+			if len(out) > 0 && joinText(out[len(out)-1], next) {
 				continue
 			}
 			out = append(out, next)
@@ -215,16 +216,18 @@ func withoutDefaults(v any) any {
 	return v
 }
 
-// joined appends the text of b to that of a, if both are text with the same marks.
-func joined(a, b any) bool {
+// joinText appends the text of b to that of a, if both are text and else the same.
+func joinText(a, b any) bool {
 	before, _ := a.(map[string]any)
 	after, _ := b.(map[string]any)
-	if before["type"] != "text" || after["type"] != "text" || !reflect.DeepEqual(before["marks"], after["marks"]) {
+	start, isText := before["text"].(string)
+	rest, bothText := after["text"].(string)
+	if !isText || !bothText || before["type"] != "text" {
 		return false
 	}
-	start, ok := before["text"].(string)
-	rest, alsoOk := after["text"].(string)
-	if !ok || !alsoOk {
+	other := maps.Clone(after)
+	other["text"] = start
+	if !reflect.DeepEqual(before, other) {
 		return false
 	}
 	before["text"] = start + rest

@@ -10,8 +10,8 @@ import (
 // document does not, and a line before an embed that is a line of its own (the newline
 // between them may have been deleted by somebody who did not know of the embed).
 func writeQuill(o *out, root *yjs.Type) {
-	empty, ended := true, false
-	for _, v := range root.Values() {
+	ended := false
+	for i, v := range root.Values() {
 		if o.full() {
 			return
 		}
@@ -21,14 +21,13 @@ func writeQuill(o *out, root *yjs.Type) {
 			ended = strings.HasSuffix(v, "\n")
 		case yjs.Object:
 			_, line := v.Get("video")
-			if line && !ended && !empty {
+			if line && !ended && i > 0 {
 				o.write("\n")
 			}
 			ended = line
 		default:
 			ended = false
 		}
-		empty = false
 	}
 	if !ended {
 		o.write("\n")

@@ -63,6 +63,12 @@ var (
 	ErrInvalidUpload  = errors.New("soma: invalid upload job")
 	ErrTooManyUploads = errors.New("soma: too many uploads have not finished")
 
+	// Of sync.
+	ErrSyncOff        = errors.New("soma: sync is off")
+	ErrInvalidAddress = errors.New("soma: invalid address of a peer")
+	ErrUnreachable    = errors.New("soma: peer cannot be reached")
+	ErrBlocked        = errors.New("soma: peer is blocked")
+
 	// Of the storage bridge.
 	ErrInvalidSnapshot = errors.New("soma: invalid storage snapshot")
 	ErrInvalidSeq      = errors.New("soma: invalid sequence number")

@@ -18,30 +18,6 @@ import (
 // that are no Yjs update.
 const ReasonUpdate log.Reason = "doc-update"
 
-// Status says what became of an entry that was handed in.
-type Status uint8
-
-// What becomes of entries.
-const (
-	Accepted Status = iota // stored, and its ops applied
-	Known                  // stored before
-	Waiting                // parked until its past arrives
-	Dropped                // would have to wait, but too much waits already
-	Rejected               // breaks a rule
-)
-
-// String returns the status in a word.
-func (s Status) String() string {
-	return [...]string{"accepted", "known", "waiting", "dropped", "rejected"}[s]
-}
-
-// Outcome is what became of one entry.
-type Outcome struct {
-	Hash   core.Hash
-	Status Status
-	Err    error // of Rejected a *log.RejectedError, of Waiting and Dropped a *log.WaitingError
-}
-
 // arrival is an entry of others, checked as far as its own bytes go.
 type arrival struct {
 	raw     core.Entry
@@ -100,13 +76,13 @@ func inspectAll(entries []core.Entry) []arrival {
 // an import or the network. Each is stored with its past or waits for it; what
 // breaks a rule is refused, with the reason in its Outcome. All of it is one
 // transaction. It returns core.ErrNotFound for an unknown space.
-func (r *Replica) Accept(ctx context.Context, space core.SpaceID, entries []core.Entry) ([]Outcome, error) {
+func (r *Replica) Accept(ctx context.Context, space core.SpaceID, entries []core.Entry) ([]core.Outcome, error) {
 	return r.accept(ctx, space, inspectAll(entries), false)
 }
 
 // accept is Accept that may also found the space, from its genesis.
-func (r *Replica) accept(ctx context.Context, space core.SpaceID, arrivals []arrival, found bool) ([]Outcome, error) {
-	outcomes := make([]Outcome, len(arrivals))
+func (r *Replica) accept(ctx context.Context, space core.SpaceID, arrivals []arrival, found bool) ([]core.Outcome, error) {
+	outcomes := make([]core.Outcome, len(arrivals))
 	err := r.write(ctx, events.SourceDaemon, func(w *work) error {
 		if err := w.yield(space, arrivals); err != nil {
 			return err
@@ -172,14 +148,14 @@ func (w *work) spaceFor(id core.SpaceID, arrivals []arrival, found bool) (*core.
 }
 
 // take accepts an entry, and then those that waited for it.
-func (w *work) take(space *core.SpaceRecord, a *arrival) (Outcome, error) {
+func (w *work) take(space *core.SpaceRecord, a *arrival) (core.Outcome, error) {
 	outcome, err := w.takeOne(space, a)
 	switch {
 	case err != nil:
 		return outcome, err
-	case outcome.Status == Rejected && a.final():
+	case outcome.Status == core.EntryRejected && a.final():
 		return outcome, w.forsake(space, outcome.Hash)
-	case outcome.Status != Accepted && outcome.Status != Known:
+	case outcome.Status != core.EntryAccepted && outcome.Status != core.EntryKnown:
 		return outcome, nil
 	}
 	ready := []core.Hash{outcome.Hash}
@@ -195,13 +171,13 @@ func (w *work) take(space *core.SpaceRecord, a *arrival) (Outcome, error) {
 			}
 			again := inspect(p.Entry)
 			next, err := w.takeOne(space, &again)
-			if err == nil && next.Status == Rejected {
+			if err == nil && next.Status == core.EntryRejected {
 				err = w.forsake(space, next.Hash)
 			}
 			if err != nil {
 				return outcome, err
 			}
-			if next.Status == Accepted {
+			if next.Status == core.EntryAccepted {
 				ready = append(ready, next.Hash)
 			}
 		}
@@ -209,10 +185,10 @@ func (w *work) take(space *core.SpaceRecord, a *arrival) (Outcome, error) {
 	return outcome, nil
 }
 
-func (w *work) takeOne(space *core.SpaceRecord, a *arrival) (Outcome, error) {
-	outcome := Outcome{Hash: a.raw.Hash()}
-	reject := func(err error) (Outcome, error) {
-		outcome.Status, outcome.Err = Rejected, err
+func (w *work) takeOne(space *core.SpaceRecord, a *arrival) (core.Outcome, error) {
+	outcome := core.Outcome{Hash: a.raw.Hash()}
+	reject := func(err error) (core.Outcome, error) {
+		outcome.Status, outcome.Err = core.EntryRejected, err
 		return outcome, nil
 	}
 	if a.err != nil {
@@ -222,7 +198,7 @@ func (w *work) takeOne(space *core.SpaceRecord, a *arrival) (Outcome, error) {
 		return reject(&log.RejectedError{Reason: log.ReasonSpace, Hash: a.entry.Hash, Detail: fmt.Sprintf("is of space %s", id)})
 	}
 	if _, err := w.EntryHeader(space.Key, outcome.Hash); !errors.Is(err, core.ErrNotFound) {
-		outcome.Status = Known
+		outcome.Status = core.EntryKnown
 		return outcome, err
 	}
 	rec, err := w.admit(space, a.entry)
@@ -236,7 +212,7 @@ func (w *work) takeOne(space *core.SpaceRecord, a *arrival) (Outcome, error) {
 	case err != nil:
 		return outcome, err
 	}
-	outcome.Status = Accepted
+	outcome.Status = core.EntryAccepted
 	if a.entry.Chain == core.ChainMembership { // finish draws the conclusions from all of them
 		return outcome, w.noteCuts(space, a.entry, rec)
 	}

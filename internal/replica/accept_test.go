@@ -11,11 +11,10 @@ import (
 
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/log"
-	"github.com/soma-sdk/soma/internal/replica"
 )
 
 // wantStatus accepts entries and compares what became of each.
-func (s *site) wantStatus(space core.SpaceID, want replica.Status, entries ...core.Entry) {
+func (s *site) wantStatus(space core.SpaceID, want core.EntryStatus, entries ...core.Entry) {
 	s.t.Helper()
 	for i, o := range s.accept(space, entries...) {
 		if o.Status != want || o.Hash != entries[i].Hash() {
@@ -35,19 +34,19 @@ func TestRejectedLeavesNoHole(t *testing.T) {
 	a.last = a.sign(a.header(), update("doc", []byte("bad")))
 	bad := a.last
 	after := []*log.Entry{a.write(nil, update("doc", insert(1, 1, "b"))), a.write(nil), a.write(nil)}
-	s.wantStatus(space, replica.Accepted, first.Raw)
-	s.wantStatus(space, replica.Waiting, raws(after...)...)
+	s.wantStatus(space, core.EntryAccepted, first.Raw)
+	s.wantStatus(space, core.EntryWaiting, raws(after...)...)
 	waiting := s.waiting(space)
 	for name, e := range map[string]core.Entry{
 		"another's signature": {Header: bad.Raw.Header, Ops: bad.Raw.Ops, Sig: good.Raw.Sig},
 		"other ops":           {Header: bad.Raw.Header, Ops: good.Raw.Ops, Sig: bad.Raw.Sig},
 	} {
-		s.wantStatus(space, replica.Rejected, e)
+		s.wantStatus(space, core.EntryRejected, e)
 		if got := s.waiting(space); got != waiting {
 			t.Errorf("%d bytes wait after the entry came with %s, want %d: it may still come as it is", got, name, waiting)
 		}
 	}
-	s.wantStatus(space, replica.Rejected, bad.Raw)
+	s.wantStatus(space, core.EntryRejected, bad.Raw)
 	if got := s.waiting(space); got != 0 {
 		t.Errorf("%d bytes wait for an entry that was refused, want none", got)
 	}
@@ -55,8 +54,8 @@ func TestRejectedLeavesNoHole(t *testing.T) {
 	// So it is with what is refused when its own past has come.
 	stray := newAuthor(t, stranger(3), space, 1)
 	held := newAuthor(t, s.id.Key(), space, 2).write(nil, update("held", insert(1, 0, "x")))
-	s.wantStatus(space, replica.Waiting, raws(stray.write([]*log.Entry{held}), stray.write(nil), stray.write(nil))...)
-	s.wantStatus(space, replica.Accepted, held.Raw)
+	s.wantStatus(space, core.EntryWaiting, raws(stray.write([]*log.Entry{held}), stray.write(nil), stray.write(nil))...)
+	s.wantStatus(space, core.EntryAccepted, held.Raw)
 	if got := s.waiting(space); got != 0 {
 		t.Errorf("%d bytes wait for what no member wrote, want none", got)
 	}
@@ -74,7 +73,7 @@ func TestUnknownContentOps(t *testing.T) {
 			update("doc", insert(1, uint64(len(entries)), "x")),
 		))
 	}
-	a.wantStatus(space, replica.Accepted, raws(entries...)...)
+	a.wantStatus(space, core.EntryAccepted, raws(entries...)...)
 	a.wantText(space, "doc", "xxxxx")
 
 	var stream bytes.Buffer
@@ -107,7 +106,7 @@ func TestNewerMembershipWaits(t *testing.T) {
 	h := w.header()
 	h.Auth, h.Lamport = []core.Hash{acts.Hash}, 3
 	builds := w.sign(h, update("doc", insert(1, 0, "unseen")))
-	s.wantStatus(space, replica.Waiting, builds.Raw, acts.Raw, acts.Raw)
+	s.wantStatus(space, core.EntryWaiting, builds.Raw, acts.Raw, acts.Raw)
 	var waiting *log.WaitingError
 	if o := s.accept(space, acts.Raw)[0]; !errors.As(o.Err, &waiting) || waiting.Reason != log.WaitMembershipOp {
 		t.Errorf("Err = %v, want one that waits for %s", o.Err, log.WaitMembershipOp)
@@ -138,8 +137,8 @@ func TestWithheldEntries(t *testing.T) {
 	beside := w.write(nil, update("beside", insert(4, 0, "beside")))
 	apart := newAuthor(t, a.id.Key(), space, 3).write([]*log.Entry{base}, update("apart", insert(5, 0, "apart")))
 
-	c.wantStatus(space, replica.Waiting, above.Raw, beside.Raw, apart.Raw)
-	c.wantStatus(space, replica.Accepted, base.Raw)
+	c.wantStatus(space, core.EntryWaiting, above.Raw, beside.Raw, apart.Raw)
+	c.wantStatus(space, core.EntryAccepted, base.Raw)
 	c.wantText(space, "base", "base")
 	c.wantText(space, "apart", "apart") // knew nothing of what is withheld
 	c.wantHidden(space, "held")
@@ -148,7 +147,7 @@ func TestWithheldEntries(t *testing.T) {
 	if got := c.name(space); got != "" {
 		t.Errorf("name = %q, want none: its entry did not come", got)
 	}
-	c.wantStatus(space, replica.Accepted, withheld.Raw)
+	c.wantStatus(space, core.EntryAccepted, withheld.Raw)
 	c.wantText(space, "held", "held")
 	c.wantText(space, "above", "above")
 	c.wantText(space, "beside", "beside")
@@ -183,11 +182,11 @@ func TestParkedChainSurvivesReopening(t *testing.T) {
 	rest := raws(chain[1:]...)
 	r := rand.New(rand.NewPCG(1, 1))
 	r.Shuffle(len(rest), func(i, j int) { rest[i], rest[j] = rest[j], rest[i] })
-	s.wantStatus(space, replica.Waiting, rest...)
+	s.wantStatus(space, core.EntryWaiting, rest...)
 	s.crash()
 	s = s.reopen()
 	s.wantHidden(space, "doc")
-	s.wantStatus(space, replica.Accepted, chain[0].Raw)
+	s.wantStatus(space, core.EntryAccepted, chain[0].Raw)
 	s.wantText(space, "doc", want)
 	if got := s.waiting(space); got != 0 {
 		t.Errorf("%d bytes wait, want 0", got)
@@ -203,10 +202,10 @@ func TestManyDependencies(t *testing.T) {
 		deps = append(deps, newAuthor(t, s.id.Key(), space, n+1).write(nil, update("doc", insert(uint64(n)+1, 0, "x"))))
 	}
 	top := newAuthor(t, s.id.Key(), space, 100).write(deps, update("top", insert(1, 0, "top")))
-	s.wantStatus(space, replica.Waiting, top.Raw)
+	s.wantStatus(space, core.EntryWaiting, top.Raw)
 	for i, dep := range deps {
 		s.wantHidden(space, "top")
-		s.wantStatus(space, replica.Accepted, dep.Raw)
+		s.wantStatus(space, core.EntryAccepted, dep.Raw)
 		if waits := s.waiting(space) > 0; waits != (i < len(deps)-1) {
 			t.Fatalf("after %d of %d entries: waits = %v", i+1, len(deps), waits)
 		}
@@ -223,7 +222,7 @@ func TestManyHeads(t *testing.T) {
 	for n := range byte(heads) {
 		entries = append(entries, newAuthor(t, s.id.Key(), space, n+1).write(nil, update("doc", insert(uint64(n)+1, 0, "x"))).Raw)
 	}
-	s.wantStatus(space, replica.Accepted, entries...)
+	s.wantStatus(space, core.EntryAccepted, entries...)
 	s.upsert(space, "doc", insert(1000, 0, "mine"))
 	s.seal()
 	all := s.decoded(space)
@@ -258,7 +257,7 @@ func TestForkOfOthers(t *testing.T) {
 		left.write(nil, update("left", insert(2, 0, "left"))),
 		right.write(nil, update("right", insert(3, 0, "right"))),
 		right.write(nil, update("right", insert(3, 5, "!"))))
-	a.wantStatus(space, replica.Accepted, entries...)
+	a.wantStatus(space, core.EntryAccepted, entries...)
 	a.wantText(space, "left", "left")
 	a.wantText(space, "right", "right!")
 	b := openSite(t, siteOptions{})
@@ -284,8 +283,8 @@ func TestForkOfOwnWriter(t *testing.T) {
 	copied := newAuthor(t, s.id.Key(), space, 0)
 	_, copied.incarnation = s.Writer()
 	copied.last = s.decoded(space)[1]
-	s.wantStatus(space, replica.Accepted, copied.write(nil, update("other", insert(2, 0, "not mine"))).Raw)
-	s.wantStatus(space, replica.Accepted, copied.write(nil, update("other", insert(2, 8, "!"))).Raw)
+	s.wantStatus(space, core.EntryAccepted, copied.write(nil, update("other", insert(2, 0, "not mine"))).Raw)
+	s.wantStatus(space, core.EntryAccepted, copied.write(nil, update("other", insert(2, 8, "!"))).Raw)
 	s.wantText(space, "other", "not mine!")
 	s.upsert(space, "doc", insert(1, 4, "!"))
 	s.seal()

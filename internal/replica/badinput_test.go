@@ -35,7 +35,7 @@ func newBadInput(t *testing.T) *badInput {
 	s.upsert(w.other, "doc", insert(1, 0, "elsewhere"))
 	w.a, w.bob = newAuthor(t, s.id.Key(), w.space, 1), newAuthor(t, stranger(2), w.space, 2)
 	w.first = w.a.write(nil, update("doc", insert(2, 0, "one ")))
-	s.wantStatus(w.space, replica.Accepted, w.first.Raw)
+	s.wantStatus(w.space, core.EntryAccepted, w.first.Raw)
 	if err := s.AddMember(s.ctx(), w.space, w.bob.peer(), log.RoleEditor, log.KindDevice); err != nil {
 		t.Fatal(err)
 	}
@@ -152,7 +152,7 @@ func (w *badInput) look() bystander {
 }
 
 // offer hands an entry in and fails if that leaves more than so many bytes that wait.
-func (w *badInput) offer(t *testing.T, entry core.Entry, waits int) replica.Outcome {
+func (w *badInput) offer(t *testing.T, entry core.Entry, waits int) core.Outcome {
 	t.Helper()
 	before := w.look()
 	ctx, cancel := context.WithCancel(w.ctx())
@@ -285,7 +285,7 @@ func TestBadInput(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			o := w.offer(t, c.entry, 0)
 			var rejected *log.RejectedError
-			if o.Status != replica.Rejected || !errors.As(o.Err, &rejected) || rejected.Reason != c.want || o.Hash != c.entry.Hash() {
+			if o.Status != core.EntryRejected || !errors.As(o.Err, &rejected) || rejected.Reason != c.want || o.Hash != c.entry.Hash() {
 				t.Errorf("entry is %s: %v, want rejected: %s", o.Status, o.Err, c.want)
 			}
 			if !errors.Is(o.Err, core.ErrInvalidEntry) {
@@ -296,11 +296,11 @@ func TestBadInput(t *testing.T) {
 
 	// One bad entry does not hold up the others of its batch.
 	outcomes := w.accept(w.space, flipped, next.Raw, flipped)
-	if got := []replica.Status{outcomes[0].Status, outcomes[1].Status, outcomes[2].Status}; !slices.Equal(got,
-		[]replica.Status{replica.Rejected, replica.Accepted, replica.Rejected}) {
+	if got := []core.EntryStatus{outcomes[0].Status, outcomes[1].Status, outcomes[2].Status}; !slices.Equal(got,
+		[]core.EntryStatus{core.EntryRejected, core.EntryAccepted, core.EntryRejected}) {
 		t.Errorf("batch = %v, want rejected, accepted, rejected", got)
 	}
-	w.wantStatus(w.space, replica.Known, next.Raw, w.first.Raw)
+	w.wantStatus(w.space, core.EntryKnown, next.Raw, w.first.Raw)
 }
 
 // TestInputThatWaits hands in entries of which nobody can say yet that they are wrong:
@@ -332,14 +332,14 @@ func TestInputThatWaits(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			o := w.offer(t, c.entry, c.entry.Size())
 			var waiting *log.WaitingError
-			if o.Status != replica.Waiting || !errors.As(o.Err, &waiting) || waiting.Reason != c.want {
+			if o.Status != core.EntryWaiting || !errors.As(o.Err, &waiting) || waiting.Reason != c.want {
 				t.Errorf("entry is %s: %v, want that it waits: %s", o.Status, o.Err, c.want)
 			}
-			if again := w.offer(t, c.entry, 0); again.Status != replica.Waiting {
+			if again := w.offer(t, c.entry, 0); again.Status != core.EntryWaiting {
 				t.Errorf("the entry again is %s, want that it waits", again.Status)
 			}
 		})
 	}
-	w.wantStatus(w.space, replica.Accepted, held.Raw)
+	w.wantStatus(w.space, core.EntryAccepted, held.Raw)
 	w.wantText(w.space, "held", "xy") // and what waited for it
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/events"
 	"github.com/soma-sdk/soma/internal/log"
-	"github.com/soma-sdk/soma/internal/replica"
 )
 
 // at makes the author's next entry, by a clock, with everything in deps in its past.
@@ -268,10 +267,10 @@ func TestHostileBlobOps(t *testing.T) {
 	} {
 		id := sha256.Sum256([]byte(name))
 		ops := encode(t, []any{[]any{uint64(log.OpBlobPut), id[:16], body}})
-		s.wantStatus(space, replica.Rejected, a.forge(good, ops, nil))
+		s.wantStatus(space, core.EntryRejected, a.forge(good, ops, nil))
 	}
 	s.wantBlob("refused", space, "one", "none")
-	s.wantStatus(space, replica.Accepted, good.Raw)
+	s.wantStatus(space, core.EntryAccepted, good.Raw)
 	s.wantBlob("good", space, "one", "3 a/b n")
 }
 

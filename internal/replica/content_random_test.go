@@ -162,7 +162,7 @@ func TestOddContentInAnyOrder(t *testing.T) {
 		var bobs []*log.Entry
 		for range 4 + r.IntN(5) {
 			a, e := c.oddEntry(r, authors)
-			if c.accept(c.space, e.Raw)[0].Status != replica.Accepted {
+			if c.accept(c.space, e.Raw)[0].Status != core.EntryAccepted {
 				continue
 			}
 			a.last = e
@@ -214,7 +214,7 @@ func TestOddLocalContent(t *testing.T) {
 					own = all[len(all)-1:]
 				}
 				a, e := c.oddEntry(r, []*author{c.owner, c.bob}, own...)
-				if c.accept(c.space, e.Raw)[0].Status == replica.Accepted {
+				if c.accept(c.space, e.Raw)[0].Status == core.EntryAccepted {
 					a.last = e
 				}
 			}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/events"
-	"github.com/soma-sdk/soma/internal/replica"
 	"github.com/soma-sdk/soma/internal/yjs/yjstest"
 )
 
@@ -93,7 +92,7 @@ func deliver(t testing.TB, r *rand.Rand, to *site, space core.SpaceID, entries [
 	r.Shuffle(len(entries), func(i, j int) { entries[i], entries[j] = entries[j], entries[i] })
 	for batch := range slices.Chunk(entries, 1+r.IntN(24)) {
 		for _, o := range to.accept(space, batch...) {
-			if o.Status == replica.Rejected || o.Status == replica.Dropped {
+			if o.Status == core.EntryRejected || o.Status == core.EntryDropped {
 				t.Fatalf("entry %s is %s: %v", o.Hash, o.Status, o.Err)
 			}
 		}

@@ -238,7 +238,7 @@ func TestDamagedUpdates(t *testing.T) {
 	r := rand.New(rand.NewPCG(9, 9))
 	r.Shuffle(len(entries), func(i, j int) { entries[i], entries[j] = entries[j], entries[i] })
 	for _, e := range entries {
-		if o := other.accept(space, e)[0]; o.Status == replica.Rejected || o.Status == replica.Dropped {
+		if o := other.accept(space, e)[0]; o.Status == core.EntryRejected || o.Status == core.EntryDropped {
 			t.Errorf("entry %s is %s: %v", o.Hash, o.Status, o.Err)
 		}
 	}
@@ -337,7 +337,7 @@ func TestCompaction(t *testing.T) {
 			for n := range uint64(replica.CompactOps) {
 				entries = append(entries, w.write(nil, update("doc", insert(1, n, "x"))).Raw)
 			}
-			s.wantStatus(space, replica.Accepted, entries...)
+			s.wantStatus(space, core.EntryAccepted, entries...)
 		}},
 		{"bytes", func(s *site, space core.SpaceID) {
 			s.upsert(space, "doc", insert(1, 0, strings.Repeat("x", replica.CompactBytes)))
@@ -397,7 +397,7 @@ func TestReadsAfterReopening(t *testing.T) {
 	space := s.create("space")
 	w := newAuthor(t, s.id.Key(), space, 1)
 	for n := range uint64(20) {
-		s.wantStatus(space, replica.Accepted, w.write(nil, update("doc", insert(1, 1000*n, strings.Repeat("x", 1000)))).Raw)
+		s.wantStatus(space, core.EntryAccepted, w.write(nil, update("doc", insert(1, 1000*n, strings.Repeat("x", 1000)))).Raw)
 	}
 	s.close()
 	s.clock.advance(time.Millisecond)
@@ -452,9 +452,9 @@ func TestReadersOfABusyDocument(t *testing.T) {
 		space := s.create("space")
 		w := newAuthor(t, s.id.Key(), space, 1)
 		const size = 100 << 10
-		s.wantStatus(space, replica.Accepted, w.write(nil, update("doc", insert(1, 0, strings.Repeat("x", size)))).Raw)
+		s.wantStatus(space, core.EntryAccepted, w.write(nil, update("doc", insert(1, 0, strings.Repeat("x", size)))).Raw)
 		for n := range uint64(20) {
-			s.wantStatus(space, replica.Accepted, w.write(nil, update("doc", insert(1, size+n, "y"))).Raw)
+			s.wantStatus(space, core.EntryAccepted, w.write(nil, update("doc", insert(1, size+n, "y"))).Raw)
 			if _, err := s.Get(s.ctx(), space, "doc"); err != nil {
 				t.Fatal(err)
 			}

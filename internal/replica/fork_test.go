@@ -65,13 +65,13 @@ func TestForksAreBounded(t *testing.T) {
 		}
 	}
 	last := len(all) - 1 - 2*width // the last of the chain, to which the highest forks belong
-	reasons := s.heard(space, func() { s.wantStatus(space, replica.Waiting, all[last:]...) })
+	reasons := s.heard(space, func() { s.wantStatus(space, core.EntryWaiting, all[last:]...) })
 	if len(reasons) != 0 || s.waiting(space) == 0 {
 		t.Errorf("reasons of events without a past = %q, want none", reasons)
 	}
 	reasons = s.heard(space, func() {
 		for _, e := range all[:last] {
-			s.wantStatus(space, replica.Accepted, e)
+			s.wantStatus(space, core.EntryAccepted, e)
 		}
 	})
 	if got := strings.Join(reasons, " "); got != replica.ReasonForked {
@@ -121,7 +121,7 @@ func TestEarlierForkIsNews(t *testing.T) {
 		{"third acts", acts("c"), "1 1", false},
 	} {
 		before := strings.Count(lines.String(), "has forked")
-		reasons := s.heard(space, func() { s.wantStatus(space, replica.Accepted, c.entry) })
+		reasons := s.heard(space, func() { s.wantStatus(space, core.EntryAccepted, c.entry) })
 		var seqs []string
 		for _, f := range s.forks(space) {
 			seqs = append(seqs, fmt.Sprint(f.Seq))
@@ -148,7 +148,7 @@ func TestRemovalOfManyChains(t *testing.T) {
 	for n := range log.MaxCut + more {
 		all = append(all, c.content(newAuthor(t, stranger(2), c.space, 2), docs(n)).Raw)
 	}
-	c.wantStatus(c.space, replica.Accepted, all...)
+	c.wantStatus(c.space, core.EntryAccepted, all...)
 	if err := c.RemoveMember(c.ctx(), c.space, c.bob.peer(), false); err != nil {
 		t.Fatalf("RemoveMember = %v", err)
 	}
@@ -159,7 +159,7 @@ func TestRemovalOfManyChains(t *testing.T) {
 	if got := c.rejected(); got != want {
 		t.Errorf("rejected in %s, want only what came first: %s", got, want)
 	}
-	c.wantStatus(c.space, replica.Accepted, c.content(c.owner, "mine").Raw)
+	c.wantStatus(c.space, core.EntryAccepted, c.content(c.owner, "mine").Raw)
 }
 
 // TestCutsOfLongForks removes a member two of whose four branches the cut names, one of
@@ -224,7 +224,7 @@ func TestForksAfterARemoval(t *testing.T) {
 		if got := c.rejected(); got != "" {
 			t.Errorf("with the end missing = %v: rejected in %s, want nothing that leads to it", held, got)
 		}
-		c.wantStatus(c.space, replica.Accepted, raws(c.content(&late, "late"), c.content(&early, "early"))...)
+		c.wantStatus(c.space, core.EntryAccepted, raws(c.content(&late, "late"), c.content(&early, "early"))...)
 		if held {
 			if got := c.rejected(); got != "" {
 				t.Errorf("rejected in %s, want nothing as long as the end is missing", got)

@@ -181,7 +181,7 @@ func TestOlderDatabase(t *testing.T) {
 	a.upsert(space, "doc", insert(5, 0, "after "))
 	a.seal()
 	// What was lost comes back from somewhere, as entries of an earlier writer.
-	a.wantStatus(space, replica.Accepted, lost[len(lost)-1])
+	a.wantStatus(space, core.EntryAccepted, lost[len(lost)-1])
 	if _, got := a.Writer(); got != second {
 		t.Error("entries of an earlier incarnation make a new one")
 	}
@@ -246,7 +246,7 @@ func TestOwnEntriesFromElsewhere(t *testing.T) {
 		}
 		s.upsert(space, "doc", insert(3, 0, "new "))
 		if waits {
-			s.wantStatus(space, replica.Waiting, lost[len(lost)-1])
+			s.wantStatus(space, core.EntryWaiting, lost[len(lost)-1])
 		} else {
 			s.accept(space, lost...)
 		}
@@ -269,8 +269,8 @@ func TestOwnEntriesOfOtherSpaces(t *testing.T) {
 	s := openSite(t, siteOptions{})
 	space, other := s.create("one"), s.create("another")
 	_, want := s.Writer()
-	s.wantStatus(space, replica.Rejected, s.entries(other)...)
-	s.wantStatus(space, replica.Known, s.entries(space)...)
+	s.wantStatus(space, core.EntryRejected, s.entries(other)...)
+	s.wantStatus(space, core.EntryKnown, s.entries(space)...)
 	if _, got := s.Writer(); got != want {
 		t.Errorf("incarnation = %x, want %x", got, want)
 	}

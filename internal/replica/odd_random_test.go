@@ -10,7 +10,6 @@ import (
 
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/log"
-	"github.com/soma-sdk/soma/internal/replica"
 )
 
 // oddKind is a kind of things that ops are folded into, by hosts and by others.
@@ -156,9 +155,9 @@ func (c *oddCourt) forge(r *rand.Rand, s *site, late *[]*log.Entry) {
 		return
 	}
 	switch c.accept1(s, e) {
-	case replica.Accepted:
+	case core.EntryAccepted:
 		a.last = e
-	case replica.Waiting: // for one that is late
+	case core.EntryWaiting: // for one that is late
 		*late = append(*late, e)
 		a.last = e
 	default:
@@ -166,7 +165,7 @@ func (c *oddCourt) forge(r *rand.Rand, s *site, late *[]*log.Entry) {
 	}
 }
 
-func (c *oddCourt) accept1(s *site, e *log.Entry) replica.Status {
+func (c *oddCourt) accept1(s *site, e *log.Entry) core.EntryStatus {
 	return s.accept(c.space, e.Raw)[0].Status
 }
 

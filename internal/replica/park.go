@@ -18,9 +18,9 @@ const (
 // park keeps an entry until the first entry that it misses is there. One that
 // holds a membership op from a newer version waits for the zero hash, which is
 // this program's next version.
-func (w *work) park(space *core.SpaceRecord, a *arrival, waiting *log.WaitingError) (Outcome, error) {
+func (w *work) park(space *core.SpaceRecord, a *arrival, waiting *log.WaitingError) (core.Outcome, error) {
 	e := a.entry
-	outcome := Outcome{Hash: e.Hash, Status: Waiting, Err: waiting}
+	outcome := core.Outcome{Hash: e.Hash, Status: core.EntryWaiting, Err: waiting}
 	parked, err := w.IsParked(space.Key, e.Hash)
 	if err != nil {
 		return outcome, err
@@ -31,7 +31,7 @@ func (w *work) park(space *core.SpaceRecord, a *arrival, waiting *log.WaitingErr
 			return outcome, err
 		}
 		if !room {
-			outcome.Status = Dropped
+			outcome.Status = core.EntryDropped
 			return outcome, nil
 		}
 	}

@@ -40,9 +40,9 @@ func (s *site) flood(space core.SpaceID, key ed25519.PrivateKey, n int) (waiting
 			s.t.Fatalf("Err = %v, want a WaitingError", o.Err)
 		}
 		switch o.Status {
-		case replica.Waiting:
+		case core.EntryWaiting:
 			waiting++
-		case replica.Dropped:
+		case core.EntryDropped:
 			dropped++
 		default:
 			s.t.Fatalf("entry is %s, want that it waits or was dropped", o.Status)
@@ -62,12 +62,12 @@ func TestParkingIsBounded(t *testing.T) {
 	s := openSite(t, siteOptions{})
 	space := s.create("space")
 	parked := stray(t, space, keyNumber(1), 0)
-	s.wantStatus(space, replica.Waiting, parked)
+	s.wantStatus(space, core.EntryWaiting, parked)
 	if waiting, dropped := s.flood(space, keyNumber(1), 6); waiting != 3 || dropped != 3 {
 		t.Errorf("one stranger: %d more wait and %d were dropped, want 3 and 3", waiting, dropped)
 	}
 	before := s.waiting(space)
-	s.wantStatus(space, replica.Waiting, parked) // again: it is there
+	s.wantStatus(space, core.EntryWaiting, parked) // again: it is there
 	if got := s.waiting(space); got != before || got > replica.MaxParkedPerAuthor {
 		t.Errorf("%d bytes wait after a repetition, want %d", got, before)
 	}
@@ -78,7 +78,7 @@ func TestParkingIsBounded(t *testing.T) {
 	if ofStrangers > replica.MaxParkedOfStrangers || ofStrangers < replica.MaxParkedOfStrangers-1<<20 {
 		t.Errorf("eleven strangers: %d bytes wait, want nearly %d", ofStrangers, replica.MaxParkedOfStrangers)
 	}
-	s.wantStatus(space, replica.Dropped, stray(t, space, keyNumber(99), 0))
+	s.wantStatus(space, core.EntryDropped, stray(t, space, keyNumber(99), 0))
 
 	// Members have room, each for themselves, and all together.
 	for n := range 10 {
@@ -98,7 +98,7 @@ func TestParkingIsBounded(t *testing.T) {
 
 	// Who sends entries with their past is not held up by that.
 	w := newAuthor(t, s.id.Key(), space, 1)
-	s.wantStatus(space, replica.Accepted, raws(
+	s.wantStatus(space, core.EntryAccepted, raws(
 		w.write(nil, update("mine", insert(1, 0, "a"))), w.write(nil, update("mine", insert(1, 1, "b"))))...)
 	s.wantText(space, "mine", "ab")
 }
@@ -149,7 +149,7 @@ func BenchmarkParkedFlood(b *testing.B) {
 			start := time.Now()
 			outcomes := s.accept(space, entries...)
 			spent += time.Since(start)
-			full = outcomes[batch-1].Status == replica.Dropped
+			full = outcomes[batch-1].Status == core.EntryDropped
 		}
 		waiting = s.waiting(space)
 		s.close()

@@ -518,7 +518,7 @@ func (d *rederiving) parked() error {
 		if err != nil {
 			return err
 		}
-		if outcome.Status == Rejected {
+		if outcome.Status == core.EntryRejected {
 			d.r.logger.Warn("entry that waited dropped", "space", d.space.ID, "err", outcome.Err)
 		}
 	}

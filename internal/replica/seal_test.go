@@ -165,7 +165,7 @@ func TestSealingOrder(t *testing.T) {
 		{"a remote entry", func(s *site, space core.SpaceID) {
 			w := newAuthor(s.t, s.id.Key(), space, 1)
 			remote := w.write(nil, update("remote", insert(9, 0, "r")))
-			s.wantStatus(space, replica.Accepted, remote.Raw)
+			s.wantStatus(space, core.EntryAccepted, remote.Raw)
 			all := s.decoded(space)
 			if all[len(all)-1].Hash != remote.Hash {
 				s.t.Error("the remote entry does not come last")

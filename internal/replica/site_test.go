@@ -304,7 +304,7 @@ func (s *site) seal() {
 	}
 }
 
-func (s *site) accept(space core.SpaceID, entries ...core.Entry) []replica.Outcome {
+func (s *site) accept(space core.SpaceID, entries ...core.Entry) []core.Outcome {
 	s.t.Helper()
 	outcomes, err := s.Accept(s.ctx(), space, entries)
 	if err != nil {
@@ -317,7 +317,7 @@ func (s *site) accept(space core.SpaceID, entries ...core.Entry) []replica.Outco
 func (s *site) pull(from *site, space core.SpaceID) {
 	s.t.Helper()
 	for _, o := range s.accept(space, from.entries(space)...) {
-		if o.Status != replica.Accepted && o.Status != replica.Known {
+		if o.Status != core.EntryAccepted && o.Status != core.EntryKnown {
 			s.t.Fatalf("entry %s is %s: %v", o.Hash, o.Status, o.Err)
 		}
 	}

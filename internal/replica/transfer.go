@@ -212,7 +212,7 @@ type pass struct {
 	accepted int
 	refused  error // the first
 	dropped  error // the first
-	waiting  []Outcome
+	waiting  []core.Outcome
 }
 
 // importOnce takes in an archive from its start to its end.
@@ -233,22 +233,22 @@ func (r *Replica) importOnce(ctx context.Context, spool *Spool) (p pass, err err
 		}
 		for _, o := range outcomes {
 			switch o.Status {
-			case Accepted:
+			case core.EntryAccepted:
 				p.accepted++
-			case Rejected:
+			case core.EntryRejected:
 				p.refused = cmp.Or(p.refused, o.Err)
-			case Dropped:
+			case core.EntryDropped:
 				p.dropped = cmp.Or(p.dropped, o.Err)
-			case Waiting:
+			case core.EntryWaiting:
 				p.waiting = append(p.waiting, o)
-			case Known:
+			case core.EntryKnown:
 			}
 		}
 	}
 }
 
 // stillWaiting reports entries of an archive whose past did not come with it.
-func (r *Replica) stillWaiting(ctx context.Context, id core.SpaceID, entries []Outcome) error {
+func (r *Replica) stillWaiting(ctx context.Context, id core.SpaceID, entries []core.Outcome) error {
 	if len(entries) == 0 {
 		return nil
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/log"
-	"github.com/soma-sdk/soma/internal/replica"
 )
 
 // court is a space with an owner and an editor whose entries a test makes by hand.
@@ -65,7 +64,7 @@ func (c *court) content(a *author, doc string) *log.Entry {
 func (c *court) take(entries ...*log.Entry) {
 	c.t.Helper()
 	for _, e := range entries {
-		if o := c.accept(c.space, e.Raw)[0]; o.Status != replica.Accepted {
+		if o := c.accept(c.space, e.Raw)[0]; o.Status != core.EntryAccepted {
 			c.t.Fatalf("entry is %s: %v", o.Status, o.Err)
 		}
 	}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/log"
-	"github.com/soma-sdk/soma/internal/replica"
 )
 
 // send brings some of what one site has to another, entry by entry.
@@ -110,21 +109,21 @@ func (w *world) deliver(to *site, letters []core.Entry) error {
 }
 
 // expect checks what became of an entry.
-func (w *world) expect(e core.Entry, o replica.Outcome) error {
+func (w *world) expect(e core.Entry, o core.Outcome) error {
 	_, invalid := w.invalid[keyOfLetter(e)]
 	switch o.Status {
-	case replica.Accepted, replica.Known:
+	case core.EntryAccepted, core.EntryKnown:
 		if invalid {
 			return fmt.Errorf("it must be refused")
 		}
 		if w.waits[o.Hash] {
 			return fmt.Errorf("it must wait")
 		}
-	case replica.Rejected:
+	case core.EntryRejected:
 		if !invalid {
 			return fmt.Errorf("it must be taken: %w", o.Err)
 		}
-	case replica.Waiting, replica.Dropped:
+	case core.EntryWaiting, core.EntryDropped:
 	}
 	return nil
 }

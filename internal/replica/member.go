@@ -60,7 +60,7 @@ func (r *Replica) SetRole(ctx context.Context, id core.SpaceID, peer core.PeerID
 // RemoveMember takes a member out of a space. It returns core.ErrNotFound,
 // core.ErrForbidden and core.ErrLastOwner.
 func (r *Replica) RemoveMember(ctx context.Context, id core.SpaceID, peer core.PeerID, purge bool) error {
-	return r.manage(ctx, id, func(w *work, space *core.SpaceRecord, now *log.State) error {
+	return r.change(ctx, id, log.CapManage, peer, func(w *work, space *core.SpaceRecord, now *log.State) error {
 		m, err := memberOf(now, peer)
 		if err != nil {
 			return err
@@ -80,7 +80,7 @@ func (r *Replica) RemoveMember(ctx context.Context, id core.SpaceID, peer core.P
 // returns core.ErrNotFound, core.ErrForbidden for who is no member, and
 // core.ErrLastOwner.
 func (r *Replica) Leave(ctx context.Context, id core.SpaceID) error {
-	return r.change(ctx, id, log.CapMember, func(w *work, space *core.SpaceRecord, now *log.State) error {
+	return r.change(ctx, id, log.CapMember, core.PeerID{}, func(w *work, space *core.SpaceRecord, now *log.State) error {
 		if now.Role(r.self.peer) == log.RoleOwner && now.Owners() == 1 {
 			return core.ErrLastOwner
 		}
@@ -94,19 +94,19 @@ func (r *Replica) Leave(ctx context.Context, id core.SpaceID) error {
 
 // manage is change for what needs an owner.
 func (r *Replica) manage(ctx context.Context, id core.SpaceID, fn func(*work, *core.SpaceRecord, *log.State) error) error {
-	return r.change(ctx, id, log.CapManage, fn)
+	return r.change(ctx, id, log.CapManage, core.PeerID{}, fn)
 }
 
-// change runs fn in a job if the local member has a capability. What was written
-// here before is in the log by then: a cut must name it. Acts reach the disk at once,
-// since others build upon them.
-func (r *Replica) change(ctx context.Context, id core.SpaceID, needs log.Capability, fn func(*work, *core.SpaceRecord, *log.State) error) error {
+// change runs fn in a job if the local member has a capability, and all acts of owners
+// but one, whom it takes out, can be judged. What was written here before is in the log
+// by then: a cut must name it. Acts reach the disk at once, since others build upon them.
+func (r *Replica) change(ctx context.Context, id core.SpaceID, needs log.Capability, out core.PeerID, fn func(*work, *core.SpaceRecord, *log.State) error) error {
 	return r.writeSynced(ctx, events.SourceRenderer, func(w *work) error {
 		space, err := w.permitted(id, needs)
 		if err != nil {
 			return err
 		}
-		if err := w.judgesAll(space); err != nil {
+		if err := w.judgesAllBut(space, out); err != nil {
 			return err
 		}
 		if err := w.sealAll(space); err != nil {
@@ -122,9 +122,18 @@ func (r *Replica) change(ctx context.Context, id core.SpaceID, needs log.Capabil
 
 // judgesAll returns core.ErrTooNew while acts of owners wait that only a later version
 // can judge: who cannot judge them must not act beside them. What others may do by
-// themselves stops nobody.
-func (w *work) judgesAll(space *core.SpaceRecord) error {
+// themselves stops nobody, nor what comes from who is no owner any more, or it would
+// take one entry on old heads to end all management for good.
+func (w *work) judgesAll(space *core.SpaceRecord) error { return w.judgesAllBut(space, core.PeerID{}) }
+
+// judgesAllBut is judgesAll for an act against one member: an owner whose acts nobody
+// here can judge can still be removed.
+func (w *work) judgesAllBut(space *core.SpaceRecord, member core.PeerID) error {
 	waiting, err := w.Parked(space.Key, core.Hash{})
+	if err != nil || len(waiting) == 0 {
+		return err
+	}
+	a, err := w.authority(space)
 	if err != nil {
 		return err
 	}
@@ -133,7 +142,7 @@ func (w *work) judgesAll(space *core.SpaceRecord) error {
 		if err != nil {
 			return fmt.Errorf("entry that waits: %w: %w", core.ErrCorrupt, err)
 		}
-		if e.Needs() == log.CapManage {
+		if e.Needs() == log.CapManage && e.Peer != member && a.Now().Allows(e.Peer, log.CapManage) {
 			return core.ErrTooNew
 		}
 	}

@@ -160,6 +160,37 @@ func TestUnknownActsOfOthersStopNobody(t *testing.T) {
 	}
 }
 
+// An owner whose acts nobody here can judge can be removed all the same, and stops
+// nobody from then on, whatever of theirs comes late.
+func TestUnknownActsOfRemovedOwnersStopNobody(t *testing.T) {
+	c := newCourt(t)
+	add := func(n byte) error {
+		return c.AddMember(c.ctx(), c.space, peerOf(stranger(n)), log.RoleViewer, log.KindDevice)
+	}
+	c.accept(c.space, c.act(c.owner, log.UnknownOp{Op: 7, Raw: []byte{0x80}}).Raw)
+	for name, err := range map[string]error{
+		"AddMember": add(9), "SetRole": c.SetRole(c.ctx(), c.space, c.bob.peer(), log.RoleViewer),
+		"RemoveMember of another": c.RemoveMember(c.ctx(), c.space, c.bob.peer(), false),
+	} {
+		if !errors.Is(err, core.ErrTooNew) {
+			t.Errorf("%s beside an unknown act of an owner = %v, want ErrTooNew", name, err)
+		}
+	}
+	if err := c.RemoveMember(c.ctx(), c.space, c.owner.peer(), false); err != nil {
+		t.Fatalf("RemoveMember of an owner whose act waits = %v", err)
+	}
+	if err := add(9); err != nil {
+		t.Errorf("AddMember beside an unknown act of a removed owner = %v", err)
+	}
+	late := c.act(newAuthor(t, stranger(1), c.space, 9), log.UnknownOp{Op: 63, Raw: []byte{0x80}})
+	if o := c.accept(c.space, late.Raw)[0]; o.Status != core.EntryWaiting {
+		t.Fatalf("entry is %s: %v, want waiting", o.Status, o.Err)
+	}
+	if err := add(10); err != nil {
+		t.Errorf("AddMember beside an unknown act that came late = %v", err)
+	}
+}
+
 // Whether the delete of a document counts that nobody wrote may change like that of
 // others. It must not keep out what changes it.
 func TestVoidDeleteOfNothing(t *testing.T) {

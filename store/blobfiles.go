@@ -138,6 +138,11 @@ func (t *tx) storeBlobFile(f *blobFile, nowMs int64) (fresh bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if f.here() {
+		if err := t.wantsEnd(f.hash); err != nil {
+			return false, err
+		}
+	}
 	fresh = f.here() && (was == nil || !was.here())
 	if was != nil && was.damaged { // what was counted for it, nobody knows
 		return fresh, t.recountBlobs()

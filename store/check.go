@@ -19,6 +19,7 @@ func (v *view) Check(fn func(core.Damage) error) error {
 		v.checkDrafts,
 		v.checkBlobFiles,
 		v.checkUploads,
+		v.checkFetch,
 	} {
 		if err := check(fn); err != nil {
 			return err

@@ -23,6 +23,10 @@ type Pool struct {
 
 	inline int // bytes of the largest that are kept in their row
 
+	comingMu sync.Mutex
+	coming   map[core.Hash]*coming                 // bytes that somebody brings now
+	diskFree func() (free, total int64, err error) // of tests, nil for the disk
+
 	mu     sync.Mutex
 	closed bool
 	calls  sync.WaitGroup
@@ -49,7 +53,7 @@ func (db *DB) OpenPool(now func() time.Time) (*Pool, error) {
 	if err := files.sweep(); err != nil {
 		db.log.Warn("unfinished blobs not removed", "err", err)
 	}
-	db.pool = &Pool{db: db, files: files, locks: hashLocks{held: map[core.Hash]*hashLock{}}, now: now, log: db.log, inline: inlineBytes}
+	db.pool = &Pool{db: db, files: files, locks: hashLocks{held: map[core.Hash]*hashLock{}}, now: now, log: db.log, inline: inlineBytes, coming: map[core.Hash]*coming{}}
 	return db.pool, nil
 }
 
@@ -64,6 +68,7 @@ func (db *DB) closePool() error {
 	db.pool.closed = true
 	db.pool.mu.Unlock()
 	db.pool.calls.Wait()
+	db.pool.closeComing()
 	return db.pool.files.close()
 }
 

@@ -28,7 +28,7 @@ func (p *Pool) Collect(ctx context.Context, beforeMs int64) (done core.Collected
 	defer p.end()
 	p.files.look()
 	c := collecting{pool: p, beforeMs: beforeMs}
-	for _, step := range []func(context.Context) error{c.note, c.rows, c.leftovers, c.damaged} {
+	for _, step := range []func(context.Context) error{c.note, c.rows, c.leftovers, c.damaged, c.parts} {
 		if err := step(ctx); err != nil {
 			return c.done, wrap("collect blobs", c.failed.with(err))
 		}

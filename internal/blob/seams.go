@@ -28,4 +28,23 @@ type Log interface {
 	Blobs(ctx context.Context, space core.SpaceID, after core.Hash, limit int) ([]core.BlobRecord, error)
 	// BlobUsage returns how much of a space is here, of all spaces for "".
 	BlobUsage(ctx context.Context, space core.SpaceID) (core.BlobUsage, error)
+
+	// WantBlob notes that the bytes of a blob are to come here, unless they are. It returns
+	// core.ErrNotFound and core.ErrPinNone.
+	WantBlob(ctx context.Context, space core.SpaceID, hash core.Hash) error
+	// UnwantBlob takes that back, and reports whether they are wanted all the same. It
+	// returns core.ErrNotFound for an unknown space.
+	UnwantBlob(ctx context.Context, space core.SpaceID, hash core.Hash) (wanted bool, err error)
+	// SetPin returns core.ErrNotFound for an unknown space and core.ErrInvalidOption.
+	SetPin(ctx context.Context, space core.SpaceID, policy core.PinPolicy) error
+	Pin(ctx context.Context, space core.SpaceID) (core.PinPolicy, error)
+	// WantedBlobs and CountWantedBlobs are core.SharedBlobs.Wanted and CountWanted.
+	WantedBlobs(ctx context.Context, space core.SpaceID, after core.WantedBlob, limit int) ([]core.WantedBlob, error)
+	CountWantedBlobs(ctx context.Context, space core.SpaceID) (int, error)
+	// BlobCame stores that the bytes of a blob are here that was wanted for a space: take
+	// does so, in a transaction, and reports whether they were not here before. It returns
+	// core.ErrNotFound if no space holds the blob any more, and what take returns.
+	BlobCame(
+		ctx context.Context, space core.SpaceID, hash core.Hash, take func(tx core.Tx, space int64) (fresh bool, err error),
+	) error
 }

@@ -17,7 +17,16 @@ type BlobPool interface {
 	// ErrCorrupt for those that are known, or found, to be damaged. ctx counts until
 	// it returns.
 	Open(ctx context.Context, hash Hash) (BlobContent, error)
-	// Collect removes bytes that nothing has used since before a time. Leftovers that are
+	// Resume returns a place for bytes that are to have a hash and at most size bytes, with
+	// what came of them before. It reads all of that. It reports ErrExists while somebody
+	// has it, and ErrDiskFull if there is no room for the rest beside a reserve.
+	Resume(ctx context.Context, hash Hash, size int64) (ComingBlob, error)
+	// Forget removes what came of bytes. Who is bringing them gets ErrNotFound.
+	Forget(hash Hash) error
+	// Coming returns how many bytes have come of those that are not whole yet.
+	Coming() (int64, error)
+	// Collect removes bytes that nothing has used since before a time, and what came of bytes
+	// that are not wanted any more, which it does not count. Leftovers that are
 	// as old it removes if they are wrong, and else counts as unused from a week later on,
 	// or as here if a space holds them. Files that cannot be removed stay for a later run; it goes on, and
 	// returns their errors as Scrub does.
@@ -55,6 +64,23 @@ type StagedBlob interface {
 	// not here before.
 	Commit(ctx context.Context, write func(record func(Tx) (fresh bool, err error)) error) error
 	Discard()
+}
+
+// ComingBlob is bytes that come in pieces, and are kept through restarts until they are
+// whole. It is for one goroutine. Commit, Drop or Close must be called, once.
+type ComingBlob interface {
+	// Write appends. It takes none of more bytes than the size, which is ErrSizeMismatch, of
+	// what the disk has no room for beside a reserve, ErrDiskFull, and after Forget, ErrNotFound.
+	// If the disk fails, so does all that follows.
+	io.Writer
+	Offset() int64
+	Size() int64
+	// Commit checks the hash: wrong bytes are dropped, which is ErrCIDMismatch. Right ones
+	// it stores as StagedBlob.Commit does; if that fails, they may be kept.
+	Commit(ctx context.Context, write func(record func(Tx) (fresh bool, err error)) error) error
+	// Drop removes the bytes. Close keeps them for the next Resume.
+	Drop() error
+	Close() error
 }
 
 // BlobContent is open bytes. It is for one goroutine, but for ReadAt. What it returns is

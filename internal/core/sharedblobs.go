@@ -28,7 +28,7 @@ type SharedBlobs interface {
 	// does not hold and ErrNotHere.
 	OpenBlob(ctx context.Context, space SpaceID, hash Hash) (BlobContent, error)
 	// Want notes that the bytes of a blob are to come here. Those that are here need not.
-	// Errors: ErrNotFound for a blob that the space does not hold.
+	// Errors: ErrNotFound for a blob that the space does not hold; ErrPinNone.
 	Want(ctx context.Context, space SpaceID, hash Hash) error
 	// Unwant takes that back, and drops what has come of them.
 	Unwant(ctx context.Context, space SpaceID, hash Hash) error
@@ -38,14 +38,16 @@ type SharedBlobs interface {
 	// CountWanted returns how many there are of a space.
 	CountWanted(ctx context.Context, space SpaceID) (int, error)
 	// Resume returns a place for the bytes of a wanted blob, with what came before. It has
-	// one user at a time: a second gets ErrExists. Errors: ErrQuota, ErrTooLarge, ErrDiskFull.
+	// one user at a time: a second gets ErrExists, as does who wants what is here. Errors:
+	// ErrQuota, ErrTooLarge; ErrDiskFull, if no sixteenth of the disk, or 64 MiB, would stay
+	// free; ErrNotFound for a blob that the space does not hold any more.
 	Resume(ctx context.Context, want WantedBlob) (PartialBlob, error)
 }
 
 // PartialBlob is bytes that are coming, kept through restarts until they are whole. It is
 // for one goroutine. Either Commit, Drop or Close must be called.
 type PartialBlob interface {
-	io.Writer // appends; ErrDiskFull, ErrSizeMismatch for more than the size
+	io.Writer // appends; ErrDiskFull, ErrSizeMismatch for more than the size, ErrNotFound after Unwant
 	// Offset returns how many bytes there are.
 	Offset() int64
 	Size() int64

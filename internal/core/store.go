@@ -176,6 +176,7 @@ type View interface {
 	DraftView
 	BlobView
 	UploadView
+	FetchView
 }
 
 // Tx reads and writes inside the writer's transaction.
@@ -278,6 +279,7 @@ type Writes interface {
 	DraftWrites
 	BlobWrites
 	UploadWrites
+	FetchWrites
 }
 
 // Damage is a fault that a store finds by itself.

@@ -61,7 +61,7 @@ const automerge = async () => {
   const { WebSocketServer } = await import('ws')
   const sockets = new WebSocketServer({ port: 0, host: '127.0.0.1' })
   await once(sockets, 'listening')
-  const adapter = new WebSocketServerAdapter(sockets)
+  const adapter = new WebSocketServerAdapter(sockets, 600_000) // by default it ends a connection that is busy for 10 s
   const repo = new Repo({
     network: [adapter],
     storage: new NodeFSStorageAdapter(dir),

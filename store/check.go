@@ -20,6 +20,7 @@ func (v *view) Check(fn func(core.Damage) error) error {
 		v.checkBlobFiles,
 		v.checkUploads,
 		v.checkFetch,
+		v.checkShared,
 	} {
 		if err := check(fn); err != nil {
 			return err

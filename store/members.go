@@ -170,6 +170,19 @@ func (v *view) Joining(space core.SpaceID) ([]byte, error) {
 	return ticket, r.bad()
 }
 
+// Joinings implements core.View.
+func (v *view) Joinings(after core.SpaceID, limit int) ([]core.JoiningRecord, error) {
+	var all []core.JoiningRecord
+	err := v.c.each("SELECT ident, ticket, sum FROM joining WHERE ident > ? ORDER BY ident LIMIT ?+0", []any{string(after), int64(limit)}, func(r *row) bool {
+		rec := core.JoiningRecord{Space: core.SpaceID(r.text(0)), Ticket: r.blob(1)}
+		if sumOfJoining(rec.Space, rec.Ticket) == r.int(2) && r.bad() == nil {
+			all = append(all, rec)
+		}
+		return true
+	})
+	return all, wrap("list tickets that wait", err)
+}
+
 // SetJoining implements core.Tx.
 func (t *tx) SetJoining(space core.SpaceID, ticket []byte) error {
 	if ticket == nil {

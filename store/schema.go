@@ -5,7 +5,7 @@ const applicationID = 0x536f6d61
 
 // migrations[n] leads from schema version n to n+1. A released step never
 // changes; a new version appends one.
-var migrations = []string{schema1, schemaPages, schemaCollections, schemaDrafts, schemaBlobs, schemaUploads, schemaFetch}
+var migrations = []string{schema1, schemaPages, schemaCollections, schemaDrafts, schemaBlobs, schemaUploads, schemaFetch, schemaSync}
 
 // schema1 is the first schema. Keys are integers: peers, writers, spaces and
 // documents are named by 8 bytes at most in the rows that multiply.

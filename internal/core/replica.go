@@ -47,7 +47,7 @@ type SharedSpaces interface {
 	// IsShared reports whether a space is one of these.
 	IsShared(ctx context.Context, space SpaceID, peer PeerID) (bool, error)
 	// Partners returns the members of a space without the local one; of all spaces, each
-	// once, for "". It is empty where the local member is none.
+	// once, for "". It is empty where the local member is none. By and Since are left out.
 	Partners(ctx context.Context, space SpaceID) ([]MemberRecord, error)
 	// SharedIDs returns the spaces in which the local member is one, in order of ID.
 	SharedIDs(ctx context.Context) ([]SpaceID, error)
@@ -94,8 +94,8 @@ type Mark struct {
 	Row   int64
 }
 
-// TreePath leads from the root of the tree of rows to a node: digits from 0 to 15, those
-// at which the writers below it begin in hex. The root is "".
+// TreePath leads from the root of the tree of rows to a node: bytes from 0 to 15, the hex
+// digits with which the writers below it begin. The root is "".
 type TreePath string
 
 // MaxLeafRows is how many rows a node may have without being divided.

@@ -177,6 +177,7 @@ type View interface {
 	BlobView
 	UploadView
 	FetchView
+	SharedView
 }
 
 // Tx reads and writes inside the writer's transaction.
@@ -280,6 +281,7 @@ type Writes interface {
 	BlobWrites
 	UploadWrites
 	FetchWrites
+	SharedWrites
 }
 
 // Damage is a fault that a store finds by itself.

@@ -82,8 +82,21 @@ func (r *Replica) Accept(ctx context.Context, space core.SpaceID, entries []core
 
 // accept is Accept that may also found the space, from its genesis.
 func (r *Replica) accept(ctx context.Context, space core.SpaceID, arrivals []arrival, found bool) ([]core.Outcome, error) {
+	return r.acceptBy(ctx, r.write, space, arrivals, func(*work) (bool, error) { return found, nil })
+}
+
+// acceptBy is accept with another way to write, which may decide in the job whether the
+// space may be founded.
+func (r *Replica) acceptBy(
+	ctx context.Context, write func(context.Context, events.EventSource, func(*work) error) error,
+	space core.SpaceID, arrivals []arrival, mayFound func(*work) (bool, error),
+) ([]core.Outcome, error) {
 	outcomes := make([]core.Outcome, len(arrivals))
-	err := r.write(ctx, events.SourceDaemon, func(w *work) error {
+	err := write(ctx, events.SourceDaemon, func(w *work) error {
+		found, err := mayFound(w)
+		if err != nil {
+			return err
+		}
 		if err := w.yield(space, arrivals); err != nil {
 			return err
 		}

@@ -144,6 +144,7 @@ func (w *work) seal(space *core.SpaceRecord, h log.Header, ops []log.Op) (*log.E
 	if err != nil {
 		return nil, nil, fmt.Errorf("own entry refused: %w", err)
 	}
+	w.made()
 	return e, rec, w.countSealed()
 }
 
@@ -233,6 +234,9 @@ func (w *work) admitAs(space *core.SpaceRecord, e *log.Entry, key int64) (*core.
 	}
 	if err != nil {
 		return nil, err
+	}
+	if key == 0 {
+		w.keepStored(space, rec, e)
 	}
 	past.known[e.Hash] = e.AsAncestor(authSet)
 	delete(w.forks, rec.Writer)

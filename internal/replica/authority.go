@@ -89,6 +89,14 @@ func (w *work) settleMembers(a *authority) error {
 		if err := w.SetMembers(a.space.Key, memberRecords(now), inviteRecords(now)); err != nil {
 			return err
 		}
+		w.membersAre(a.space.ID, now)
+		for _, m := range a.before.Members() {
+			if now.Role(m.Peer) == 0 {
+				if err := w.forgetPeer(a.space.ID, m.Peer); err != nil {
+					return err
+				}
+			}
+		}
 		if founded := a.before.Owners() == 0; !founded && !sameMembers(a.before, now) {
 			w.changed(events.SpaceChanged, a.space.ID, "", ReasonMembers)
 			w.changed(events.SpacesChanged, "", "", "")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -63,20 +64,53 @@ func (r *Replica) Invites(ctx context.Context, id core.SpaceID) (invites []core.
 	return invites, err
 }
 
-// joining is what is kept of a ticket until its space is here: the seed of the
-// invite's key, and the kind of member to be.
+// joining is what is kept of a ticket until its space is here, and somebody else has the
+// entry that redeems it: only who shows the invite's key can hand them that.
 type joining struct {
-	key  ed25519.PrivateKey
-	kind log.Kind
+	key       ed25519.PrivateKey
+	kind      log.Kind
+	addresses []string
+	redeemed  core.Hash // the entry that redeems it, zero if there is none yet
 }
 
-func (j joining) encode() []byte { return append(j.key.Seed(), byte(j.kind)) }
+// encode returns the seed, the kind, the hash of the redemption, and the addresses, each
+// with its size. Rows of earlier versions end with the kind.
+func (j joining) encode() []byte {
+	b := append(j.key.Seed(), byte(j.kind))
+	b = append(b, j.redeemed[:]...)
+	for _, a := range j.addresses {
+		b = append(binary.AppendUvarint(b, uint64(len(a))), a...)
+	}
+	return b
+}
 
 func decodeJoining(b []byte) (joining, error) {
-	if len(b) != ed25519.SeedSize+1 {
-		return joining{}, fmt.Errorf("ticket that waits: %w", core.ErrCorrupt)
+	var j joining
+	if len(b) < ed25519.SeedSize+1 {
+		return j, fmt.Errorf("ticket that waits: %w", core.ErrCorrupt)
 	}
-	return joining{ed25519.NewKeyFromSeed(b[:ed25519.SeedSize]), log.Kind(b[ed25519.SeedSize])}, nil
+	j.key, j.kind = ed25519.NewKeyFromSeed(b[:ed25519.SeedSize]), log.Kind(b[ed25519.SeedSize])
+	if b = b[ed25519.SeedSize+1:]; len(b) == 0 {
+		return j, nil
+	}
+	if len(b) < len(j.redeemed) {
+		return j, fmt.Errorf("ticket that waits: %w", core.ErrCorrupt)
+	}
+	b = b[copy(j.redeemed[:], b):]
+	for len(b) > 0 {
+		n, size := binary.Uvarint(b)
+		if size <= 0 || n > uint64(len(b)-size) {
+			return j, fmt.Errorf("addresses of a ticket that waits: %w", core.ErrCorrupt)
+		}
+		b = b[size:]
+		j.addresses = append(j.addresses, string(b[:n]))
+		b = b[n:]
+	}
+	return j, nil
+}
+
+func (j joining) awaited(space core.SpaceID) core.Awaited {
+	return core.Awaited{Space: space, Key: j.key, Addresses: j.addresses}
 }
 
 func (j joining) invite() core.InviteID { return core.InviteID(j.key.Public().(ed25519.PublicKey)) }
@@ -89,12 +123,12 @@ func (r *Replica) Join(ctx context.Context, t ticket.Ticket, kind log.Kind) (Spa
 	if t.ExpiresMs > 0 && r.now().UnixMilli() > int64(t.ExpiresMs) {
 		return Space{}, core.ErrTicketExpired
 	}
-	j := joining{t.Key(), kind}
+	j := &joining{key: t.Key(), kind: kind, addresses: t.Addresses}
 	joined := Space{SpaceRecord: core.SpaceRecord{ID: t.Space}}
 	err := r.writeSynced(ctx, events.SourceRenderer, func(w *work) error {
 		space, err := w.space(t.Space)
 		if isNotFound(err) {
-			return w.SetJoining(t.Space, j.encode())
+			return w.setJoining(t.Space, j)
 		}
 		if err != nil {
 			return err
@@ -113,7 +147,7 @@ func (r *Replica) Join(ctx context.Context, t ticket.Ticket, kind log.Kind) (Spa
 		v, known := a.Now().Invite(j.invite())
 		switch {
 		case !known:
-			return w.SetJoining(t.Space, j.encode())
+			return w.setJoining(t.Space, j)
 		case !v.Open():
 			return fmt.Errorf("invite %s is revoked or used up: %w", v.ID, core.ErrForbidden)
 		}
@@ -121,12 +155,13 @@ func (r *Replica) Join(ctx context.Context, t ticket.Ticket, kind log.Kind) (Spa
 			return err
 		}
 		joined.Role = a.Now().Role(r.self.peer)
-		return w.SetJoining(t.Space, nil)
+		return w.setJoining(t.Space, j)
 	})
 	return joined, err
 }
 
-func (w *work) redeem(space *core.SpaceRecord, j joining) error {
+// redeem makes the local member a member by a ticket, and notes so in it.
+func (w *work) redeem(space *core.SpaceRecord, j *joining) error {
 	genesis, err := space.ID.Hash()
 	if err != nil {
 		return err
@@ -140,8 +175,12 @@ func (w *work) redeem(space *core.SpaceRecord, j joining) error {
 			return err
 		}
 	}
-	_, _, err = w.seal(space, h, []log.Op{w.op(log.Redeem(j.key, genesis, w.r.self.peer, j.kind))})
-	return err
+	e, _, err := w.seal(space, h, []log.Op{w.op(log.Redeem(j.key, genesis, w.r.self.peer, j.kind))})
+	if err != nil {
+		return err
+	}
+	j.redeemed = e.Hash
+	return nil
 }
 
 // citeInvite makes sure that an invite is in the past of a header that can cite some
@@ -188,15 +227,20 @@ func (w *work) joinNow(a *authority) error {
 	if err != nil || kept == nil {
 		return err
 	}
-	j, err := decodeJoining(kept)
+	decoded, err := decodeJoining(kept)
 	if err != nil {
 		return err
 	}
+	j := &decoded
 	v, known := a.Now().Invite(j.invite())
 	switch {
+	case a.Now().Role(w.r.self.peer) != 0 && !j.redeemed.IsZero():
+		return nil // until somebody has the redemption, see Acknowledge
 	case a.Now().Role(w.r.self.peer) != 0:
 	case !known:
 		return nil
+	case !j.redeemed.IsZero():
+		w.r.logger.Warn("ticket is of no use any more: who joined by it is no member", "space", a.space.ID)
 	case !v.Open():
 		w.r.logger.Warn("ticket is of no use any more: its invite is revoked or used up", "space", a.space.ID)
 	default:
@@ -209,6 +253,7 @@ func (w *work) joinNow(a *authority) error {
 		} else if err != nil {
 			return err
 		}
+		return w.setJoining(a.space.ID, j)
 	}
-	return w.SetJoining(a.space.ID, nil)
+	return w.setJoining(a.space.ID, nil)
 }

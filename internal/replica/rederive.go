@@ -47,8 +47,9 @@ func (r *Replica) Rebuild(ctx context.Context) error {
 // mendRows sets the columns of spaces, writers and entries to what is signed. An entry
 // that is damaged itself is left alone.
 func (w *work) mendRows(ctx context.Context) error {
-	w.r.heads.clear()
-	w.outdate(liveKey{})
+	if err := w.remade(); err != nil {
+		return err
+	}
 	if err := w.Mend(); err != nil {
 		return err
 	}
@@ -192,10 +193,20 @@ func (m *rowMender) dropWriters() error {
 	return err
 }
 
-// rederive makes a space anew from its log and its tail.
-func (w *work) rederive(ctx context.Context, id core.SpaceID) error {
+// remade forgets what is kept in memory: the job makes rows anew.
+func (w *work) remade() error {
 	w.r.heads.clear()
 	w.outdate(liveKey{})
+	w.OnCommit(w.r.logs.reset)
+	w.OnCommit(w.r.circle.forget)
+	return w.SetMeta(metaEpoch, nil)
+}
+
+// rederive makes a space anew from its log and its tail.
+func (w *work) rederive(ctx context.Context, id core.SpaceID) error {
+	if err := w.remade(); err != nil {
+		return err
+	}
 	space, err := w.space(id)
 	if err != nil {
 		return err

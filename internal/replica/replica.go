@@ -40,12 +40,15 @@ type Timing struct {
 	Quiet time.Duration
 	// Every is how often a document that is being written to is sealed.
 	Every time.Duration
+	// Haste is Every in spaces that Hasten was called for.
+	Haste time.Duration
 }
 
 // The defaults of Timing.
 const (
 	DefaultQuiet = time.Second
 	DefaultEvery = 5 * time.Second
+	DefaultHaste = 250 * time.Millisecond
 )
 
 // MaxTailBytes is the size from which a document's tail is sealed at once.
@@ -68,6 +71,10 @@ type Replica struct {
 	sealer    *sealer
 	compactor *compactor
 	heads     *headCache
+	feed      *feed
+	circle    *circle
+	logs      *logs
+	notes     *notes
 	live      *liveDocs
 
 	stop context.CancelFunc
@@ -85,6 +92,9 @@ func Open(ctx context.Context, c Config) (*Replica, error) {
 	if c.Timing.Every == 0 {
 		c.Timing.Every = DefaultEvery
 	}
+	if c.Timing.Haste == 0 {
+		c.Timing.Haste = DefaultHaste
+	}
 	if c.Random == nil {
 		c.Random = rand.Reader
 	}
@@ -100,7 +110,9 @@ func Open(ctx context.Context, c Config) (*Replica, error) {
 	r := &Replica{
 		store: c.Store, self: self, dir: c.Dir, hub: c.Hub, logger: c.Logger, now: c.Now,
 		timing: c.Timing, random: c.Random, drafts: c.Drafts, relax: c.Relaxed, stop: stop, heads: newHeadCache(), live: newLiveDocs(),
+		circle: newCircle(), logs: newLogs(), notes: newNotes(),
 	}
+	r.feed = newFeed(r)
 	r.sealer = newSealer(r)
 	r.compactor = newCompactor(r)
 	switch err := r.Seal(ctx); {
@@ -128,7 +140,7 @@ func isDamage(err error) bool {
 func (r *Replica) Close() error {
 	r.stop()
 	r.done.Wait()
-	err := r.Seal(context.Background())
+	err := errors.Join(r.Seal(context.Background()), r.flushNotes(context.Background()))
 	if e := r.self.state.Close(); err == nil {
 		err = e
 	}
@@ -164,20 +176,23 @@ type work struct {
 	ended     []func()              // for what outdate noted
 	saves     int                   // of documents
 	tailed    bool                  // a tail was left
+
+	stored []storedEntry               // new, in order
+	told   map[core.SpaceID]*core.News // what else peers have to learn of
 }
 
 // write runs fn in the writer and then does what its changes call for.
 func (r *Replica) write(ctx context.Context, source events.EventSource, fn func(*work) error) error {
-	return r.run(ctx, r.store.Write, source, fn)
+	return r.run(ctx, r.store.Write, !r.relax, source, fn)
 }
 
 // writeSynced is write that reaches the disk whatever the durability option is.
 func (r *Replica) writeSynced(ctx context.Context, source events.EventSource, fn func(*work) error) error {
-	return r.run(ctx, r.store.WriteSynced, source, fn)
+	return r.run(ctx, r.store.WriteSynced, true, source, fn)
 }
 
 func (r *Replica) run(
-	ctx context.Context, commit func(context.Context, func(core.Tx) error) error,
+	ctx context.Context, commit func(context.Context, func(core.Tx) error) error, synced bool,
 	source events.EventSource, fn func(*work) error,
 ) error {
 	defer r.live.jobBegins()()
@@ -187,7 +202,11 @@ func (r *Replica) run(
 		if err := fn(w); err != nil {
 			return err
 		}
-		return w.finish()
+		if err := w.finish(); err != nil {
+			return err
+		}
+		w.OnCommit(func() { r.feed.commit(w, synced) })
+		return nil
 	})
 	if err != nil {
 		return err
@@ -244,7 +263,11 @@ func (r *Replica) settle(w *work) {
 		}
 	}
 	if w.tailed {
-		r.sealer.wake()
+		for space, n := range w.told {
+			if n.Tail {
+				r.sealer.wakeFor(space)
+			}
+		}
 	}
 	if len(w.compact) > 0 {
 		r.compactor.add(w.compact...)

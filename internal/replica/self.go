@@ -34,6 +34,7 @@ type self struct {
 	retired     []core.Incarnation
 	writer      core.WriterID
 	writerKey   int64
+	claims      []int64 // when peers claimed to have own entries that are not here, in ms
 
 	mu     sync.Mutex
 	state  *identity.State
@@ -109,6 +110,9 @@ func (s *self) settle(tx core.Tx, record *identity.Record, mark identity.Mark, r
 		if !known || was != mark || ahead || backup != nil {
 			s.retired = append(s.retired, s.incarnation)
 			incarnation, copied = nil, true
+			if err := tx.SetMeta(metaEpoch, nil); err != nil { // rows are given out anew
+				return false, err
+			}
 		}
 	}
 	if incarnation == nil {

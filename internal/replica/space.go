@@ -48,6 +48,7 @@ func (r *Replica) CreateSpace(ctx context.Context, name string) (Space, error) {
 		if err != nil {
 			return err
 		}
+		w.made()
 		if err := w.countSealed(); err != nil { // the genesis
 			return err
 		}

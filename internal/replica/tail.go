@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/soma-sdk/soma/internal/core"
@@ -28,6 +31,7 @@ func (w *work) addOp(space *core.SpaceRecord, h *head, update []byte, quiet bool
 		return err
 	}
 	w.tailed = true
+	w.tell(space.ID).Tail = true
 	return w.save(h)
 }
 
@@ -173,6 +177,7 @@ func (p *packer) addTail(h *head, update []byte) error {
 		if err := p.w.ClearTail(h.Key); err != nil {
 			return err
 		}
+		p.w.tell(p.space.ID).Tail = true
 		h.TailCount, h.TailBytes = 0, 0
 	}
 	for _, part := range parts {
@@ -282,38 +287,114 @@ func (w *work) noteOp(h *head, entry int64, offset, length int) error {
 	return w.save(h)
 }
 
-// sealer seals tails in the background.
+// sealer seals tails in the background, and brings to the disk what a relaxed commit
+// left: both at most once per Timing.Every, or Timing.Haste in spaces where somebody waits.
 type sealer struct {
 	r      *Replica
-	signal chan struct{}
+	signal chan struct{} // something is to be done
+	quick  chan struct{} // in a space where somebody waits
+	now    chan struct{} // too much is not on disk
+
+	mu    sync.Mutex
+	hasty map[core.SpaceID]bool // where somebody waits
+	due   map[core.SpaceID]bool // those of these in which something is to be done
 }
 
-func newSealer(r *Replica) *sealer { return &sealer{r: r, signal: make(chan struct{}, 1)} }
+func newSealer(r *Replica) *sealer {
+	return &sealer{
+		r: r, signal: make(chan struct{}, 1), quick: make(chan struct{}, 1), now: make(chan struct{}, 1),
+		hasty: map[core.SpaceID]bool{}, due: map[core.SpaceID]bool{},
+	}
+}
 
-// wake tells the sealer that there is a tail.
-func (s *sealer) wake() {
+func notify(c chan struct{}) {
 	select {
-	case s.signal <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
 
-// run seals, as long as there are tails, at most once per Timing.Every.
+// wake tells the sealer that there is a tail.
+func (s *sealer) wake() { notify(s.signal) }
+
+// wakeFor tells in which space.
+func (s *sealer) wakeFor(space core.SpaceID) {
+	s.wake()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hasty[space] {
+		s.due[space] = true
+		notify(s.quick)
+	}
+}
+
+// hurry tells the sealer that too much is not on disk yet.
+func (s *sealer) hurry() { notify(s.now) }
+
+// Hasten implements core.SharedLog.
+func (r *Replica) Hasten(space core.SpaceID, on bool) {
+	s := r.sealer
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !on {
+		delete(s.hasty, space)
+		return
+	}
+	if !s.hasty[space] {
+		s.hasty[space], s.due[space] = true, true // there may be a tail
+		notify(s.quick)
+	}
+}
+
+// takeDue returns the spaces that are due, and forgets them.
+func (s *sealer) takeDue() []core.SpaceID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	due := slices.Sorted(maps.Keys(s.due))
+	clear(s.due)
+	return due
+}
+
+// run seals, as long as there are tails.
 func (s *sealer) run(ctx context.Context) {
+	var every, haste <-chan time.Time
 	for {
+		var err error
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.signal:
+			if every == nil {
+				every = time.After(s.r.timing.Every)
+			}
+		case <-s.quick:
+			if haste == nil {
+				haste = time.After(s.r.timing.Haste)
+			}
+		case <-s.now:
+			err = s.r.syncWaiting(ctx)
+		case <-every:
+			every = nil
+			err = errors.Join(s.r.Seal(ctx), s.r.syncWaiting(ctx), s.r.flushNotes(ctx))
+		case <-haste:
+			haste = nil
+			for _, space := range s.takeDue() {
+				if serr := s.r.SealSpace(ctx, space); serr != nil && !isNotFound(serr) {
+					err = errors.Join(err, serr)
+				}
+			}
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(s.r.timing.Every):
-		}
-		if err := s.r.Seal(ctx); err != nil && ctx.Err() == nil {
+		if err != nil && ctx.Err() == nil {
 			s.r.logger.Error("tail not sealed, trying again", "err", err)
 			s.wake()
 		}
 	}
+}
+
+// syncWaiting brings entries to the disk that only a relaxed commit holds.
+func (r *Replica) syncWaiting(ctx context.Context) error {
+	if !r.feed.unsynced() {
+		return nil
+	}
+	return r.sync(ctx)
 }

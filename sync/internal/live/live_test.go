@@ -356,8 +356,8 @@ func TestNextStreamCatchesUp(t *testing.T) {
 		}
 		a.edit(t, space, 10)
 		synctest.Wait()
-		if b.waiting != 1 {
-			t.Errorf("%d entries wait, want the newest", b.waiting)
+		if got := s.pulled(); b.waiting != 1 || !slices.Equal(got, []core.SpaceID{"", space}) {
+			t.Errorf("%d entries wait, pulls of %v, want the newest, and one of its space", b.waiting, got)
 		}
 	})
 }
@@ -440,33 +440,67 @@ func TestSlowReader(t *testing.T) {
 
 // A receiver that is busy reads no further than its bounds.
 func TestBusyReceiver(t *testing.T) {
+	for size, most := range map[int]int{
+		100:      256 + live.MaxBatchBytes/300,
+		16 << 10: 1<<20/(16<<10) + live.MaxBatchBytes/(16<<10),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			a, b := newMemory(t), newMemory(t)
+			space := newSpace(t, a, b)
+			b.takeDelay = 5 * time.Second
+			s := connect(t, a, b)
+			s.start(t)
+			for i := range 1000 {
+				a.edit(t, space, size)
+				if i%100 == 0 {
+					time.Sleep(time.Millisecond)
+				}
+			}
+			time.Sleep(16 * time.Second)
+			b.mu.Lock()
+			takes := slices.Clone(b.takes)
+			b.mu.Unlock()
+			if len(takes) != 3 || slices.Max(takes) > most || slices.Max(takes) < most/4 {
+				t.Errorf("transactions of %v entries of %d bytes, want three of up to %d", takes, size, most)
+			}
+			time.Sleep(2 * time.Minute)
+			synctest.Wait()
+			if s.pushErr != nil || s.inErr != nil {
+				t.Errorf("Push = %v, Receive = %v, want both to go on", s.pushErr, s.inErr)
+			}
+		})
+	}
+}
+
+// Acknowledgements are read no faster than they are written down.
+func TestFloodOfAcks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b := newMemory(t), newMemory(t)
 		space := newSpace(t, a, b)
-		b.takeDelay = 5 * time.Second
+		a.ackDelay = time.Second
 		s := connect(t, a, b)
-		s.start(t)
-		for range 2000 {
-			a.edit(t, space, 4<<10)
-			time.Sleep(time.Millisecond)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- live.Push(ctx, s.near, s.queue, s.push) }()
+		go func() {
+			c := wire.NewConn(s.far)
+			for n := byte(0); ; n++ {
+				all := rows(live.MaxAckRows)
+				for i := range all {
+					all[i].Writer[3] = n
+				}
+				if c.Send(live.NewAck(s.in.Out(space), all...)) != nil {
+					return
+				}
+			}
+		}()
+		time.Sleep(10 * time.Second)
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("Push = %v, want context.Canceled", err)
 		}
-		time.Sleep(time.Second)
-		synctest.Wait()
-		// In the inbox, the pipe, two buffers, and one frame at each end.
-		if n := b.count(space); n != 1 {
-			t.Fatalf("b has %d entries, want 1 so far", n)
-		}
-		time.Sleep(6 * time.Second)
-		b.mu.Lock()
-		most := slices.Max(b.takes)
-		b.mu.Unlock()
-		if limit := (1<<20)/(4<<10) + 17; most > limit {
-			t.Errorf("a transaction of %d entries of 4 KiB, want at most %d", most, limit)
-		}
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		if s.pushErr != nil || s.inErr != nil {
-			t.Errorf("Push = %v, Receive = %v, want both to go on", s.pushErr, s.inErr)
+		if a.ackRows == 0 || a.ackRows > 1024+live.MaxAckRows {
+			t.Errorf("%d rows in one transaction", a.ackRows)
 		}
 	})
 }

@@ -35,6 +35,8 @@ type memory struct {
 	followers map[int]func(core.News)
 	acked     map[core.PeerID]map[core.SpaceID]uint64
 	ackWrites int
+	ackRows   int // the most in one write
+	ackDelay  time.Duration
 	takeDelay time.Duration
 }
 
@@ -221,9 +223,11 @@ func (m *memory) Take(_ context.Context, space core.SpaceID, entries []core.Entr
 }
 
 func (m *memory) Acknowledge(_ context.Context, space core.SpaceID, peer core.PeerID, rows []core.LogRow) error {
+	time.Sleep(m.ackDelay)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.ackWrites++
+	m.ackRows = max(m.ackRows, len(rows))
 	for _, r := range rows {
 		if r.Writer == log.WriterIDOf(m.self, core.Incarnation{1}) {
 			if m.acked[peer] == nil {

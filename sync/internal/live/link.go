@@ -48,7 +48,7 @@ type Options struct {
 	// are returned instead.
 	Offend func(err error)
 	// Carried reports whether an entry of a space reaches the peer by another way, so that
-	// news of it do. nil: none does.
+	// news of it do, a while later. nil: none does.
 	Carried func(space core.SpaceID, e core.Entry) bool
 	Logger  *slog.Logger // nil for none
 }

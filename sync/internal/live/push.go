@@ -103,13 +103,13 @@ func (p *pusher) sendEntries(ctx context.Context, g spaceEntries) error {
 		// The peer may know others of the same writer. A pull compares, and who pulls from
 		// here waits for that.
 		p.Pull(g.space)
-		p.q.tell(g.space, tipsOf(g.entries), newsDelay)
+		p.q.tell(g.space, tipsOf(g.entries), newsDelay, false)
 		return nil
 	}
 	direct := make([]core.Entry, 0, len(g.entries))
 	for _, e := range g.entries {
 		if p.Carried != nil && p.Carried(g.space, e) {
-			p.q.tell(g.space, tipsOf([]core.Entry{e}), carriedDelay)
+			p.q.tell(g.space, tipsOf([]core.Entry{e}), carriedDelay, true)
 			continue
 		}
 		direct = append(direct, e)
@@ -170,6 +170,11 @@ func (p *pusher) sendNote(ctx context.Context, n told) error {
 		return p.conn.Queue(catchUp{Tags: []wire.Tag{p.Pair.Out(n.space)}})
 	}
 	if !may || !n.news {
+		return nil
+	}
+	if !n.late && p.Carried != nil && p.Carried(n.space, core.Entry{}) {
+		// Everybody would tell everybody what all of them have.
+		p.q.tell(n.space, n.newest, relayedDelay, true)
 		return nil
 	}
 	sum, err := p.Replica.Summary(ctx, n.space)

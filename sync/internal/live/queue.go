@@ -25,6 +25,7 @@ const (
 const (
 	newsDelay    = 200 * time.Millisecond // of what was taken from others
 	carriedDelay = 2 * time.Second        // of own entries that go another way
+	relayedDelay = 10 * time.Second       // of what was taken, where entries go another way
 )
 
 // Queue is what a peer is to be told. Memory is bounded, and adding never waits: what is
@@ -53,6 +54,7 @@ type note struct {
 	due     time.Time
 	news    bool // something is new: newest says what
 	newest  tips // nil when there are too many
+	late    bool // they can wait for longer than newsDelay
 }
 
 // Close takes the queue off its feed.
@@ -102,7 +104,7 @@ func (q *Queue) add(n core.News, newest tips) {
 	switch {
 	case len(n.Entries) == 0:
 	case !n.Own:
-		q.tellLocked(n.Space, newest, newsDelay)
+		q.tellLocked(n.Space, newest, newsDelay, false)
 	default:
 		q.push(n.Space, n.Entries)
 	}
@@ -119,7 +121,7 @@ func (q *Queue) push(space core.SpaceID, entries []core.Entry) {
 			return // what it asks for then includes this one
 		}
 		if e.Size() > MaxPushedEntry {
-			q.tellLocked(space, tipsOf([]core.Entry{e}), 0)
+			q.tellLocked(space, tipsOf([]core.Entry{e}), 0, false)
 			continue
 		}
 		if len(q.items) == MaxQueueEntries || q.bytes+e.Size() > MaxQueueBytes {
@@ -142,27 +144,29 @@ func (q *Queue) overflow(space core.SpaceID) {
 	}
 }
 
-// tell notes news that can wait for a while.
-func (q *Queue) tell(space core.SpaceID, newest tips, wait time.Duration) {
+// tell notes news that can wait for a while, and are late if that is because the entries
+// go another way.
+func (q *Queue) tell(space core.SpaceID, newest tips, wait time.Duration, late bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.tellLocked(space, newest, wait)
+	q.tellLocked(space, newest, wait, late)
 }
 
 // tellLocked notes news. The earliest time counts, so that a stream of them is told of.
-func (q *Queue) tellLocked(space core.SpaceID, newest tips, wait time.Duration) {
+func (q *Queue) tellLocked(space core.SpaceID, newest tips, wait time.Duration, late bool) {
 	k := q.note(space)
 	if k == nil || k.behind {
 		return
 	}
 	due := time.Now().Add(wait)
 	if !k.news {
-		k.news, k.due, k.newest = true, due, make(tips)
+		k.news, k.due, k.newest, k.late = true, due, make(tips), late
 	}
-	if due.Before(k.due) {
+	if due.Before(k.due) && (late || !k.late || wait == 0) {
 		k.due = due
 	}
-	if k.newest == nil {
+	if newest == nil || k.newest == nil {
+		k.newest = nil
 		return
 	}
 	maps.Copy(k.newest, newest)

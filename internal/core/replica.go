@@ -52,10 +52,13 @@ type SharedSpaces interface {
 	// SharedIDs returns the spaces in which the local member is one, in order of ID.
 	SharedIDs(ctx context.Context) ([]SpaceID, error)
 
-	// Awaited returns the tickets that wait for their space, or for their invite.
+	// Awaited returns the tickets that wait for their space, for their invite, or for another
+	// member to have the entry that redeems them, as Acknowledge says: until then no peer
+	// knows that the local member is one, and only the invite's key opens the space.
 	Awaited(ctx context.Context) ([]Awaited, error)
 	// Invited reports whether an invite of a space is open, as far as is known here, so
-	// that who has its key may see the space.
+	// that who has its key may see the space. One that has expired by this machine's clock
+	// is not.
 	Invited(ctx context.Context, space SpaceID, invite InviteID) (bool, error)
 }
 
@@ -177,7 +180,8 @@ type SharedLog interface {
 	Take(ctx context.Context, space SpaceID, entries []Entry) ([]Outcome, error)
 	// OwnAhead reports whether a row shows entries of the writer that this directory writes
 	// as which it does not have: a copy of it made them, or it lost them. If so it goes on
-	// as another writer. A node asks before it gives a peer entries of its own.
+	// as another writer. A node asks before it gives a peer entries of its own. It returns
+	// ErrForbidden, and believes nothing more, if that was claimed too often within an hour.
 	OwnAhead(ctx context.Context, space SpaceID, rows []LogRow) (bool, error)
 
 	// SealSpace makes entries of what is in the tail of a space.
@@ -190,7 +194,8 @@ type SharedLog interface {
 // Acknowledgements keep what others are known to have, through restarts.
 type Acknowledgements interface {
 	// Acknowledge notes that a peer has what rows say of the local member's writers: less
-	// than before too, if it lost some. Other rows are ignored.
+	// than before too, if it lost some. Other rows are ignored, and so is who is no member.
+	// It may reach the disk some seconds later; less than before does so at once.
 	Acknowledge(ctx context.Context, space SpaceID, peer PeerID, rows []LogRow) error
 	// AcknowledgeAll notes that a peer's log has the digest of a summary that was made here
 	// at mark.

@@ -438,9 +438,10 @@ func (r *Replica) OnlyHere(ctx context.Context, space core.SpaceID) (entries, ta
 	}
 	forked := map[rowKey]bool{}
 	err = r.withLog(ctx, space, func(c *cachedLog, _ core.Incarnation) error {
-		for key := range acked {
-			row := c.tree.rows[key]
-			forked[key] = row != nil && len(row.tips) > 1
+		for key, row := range c.tree.rows {
+			if len(row.tips) > 1 {
+				forked[key] = true
+			}
 		}
 		return nil
 	})

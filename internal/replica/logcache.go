@@ -13,7 +13,7 @@ import (
 
 // MaxCachedRows bounds the rows of logs that are kept in memory, of all spaces together.
 // A row is a chain of a writer, and takes about 200 bytes.
-const MaxCachedRows = 1 << 18
+const MaxCachedRows = 1 << 17
 
 // logs keeps the rows of the logs that were asked for, as of what is on disk. Summaries
 // stay when rows have to go, so that an unchanged space costs nothing.

@@ -78,8 +78,12 @@ func (r *Replica) RemoveMember(ctx context.Context, id core.SpaceID, peer core.P
 
 // Leave takes the local member out of a space, which stays here to be read. It
 // returns core.ErrNotFound, core.ErrForbidden for who is no member, and
-// core.ErrLastOwner.
+// core.ErrLastOwner. A ticket that waits for the space waits no more; for who has no role
+// there yet that is all.
 func (r *Replica) Leave(ctx context.Context, id core.SpaceID) error {
+	if gone, err := r.dropTicket(ctx, id); gone || err != nil {
+		return err
+	}
 	return r.change(ctx, id, log.CapMember, core.PeerID{}, func(w *work, space *core.SpaceRecord, now *log.State) error {
 		if now.Role(r.self.peer) == log.RoleOwner && now.Owners() == 1 {
 			return core.ErrLastOwner
@@ -90,6 +94,31 @@ func (r *Replica) Leave(ctx context.Context, id core.SpaceID) error {
 		}
 		return w.act(space, log.MemberLeave{Cut: cut})
 	})
+}
+
+// dropTicket drops a ticket that waits, and reports whether there was one of a space in
+// which the local member has no role.
+func (r *Replica) dropTicket(ctx context.Context, id core.SpaceID) (gone bool, err error) {
+	if waits, err := r.isAwaited(ctx, id); err != nil || !waits {
+		return false, err
+	}
+	err = r.writeSynced(ctx, events.SourceRenderer, func(w *work) error {
+		space, err := w.space(id)
+		if isNotFound(err) {
+			gone = true
+			return w.setJoining(id, nil)
+		}
+		if err != nil {
+			return err
+		}
+		a, err := w.authority(space)
+		if err != nil || a.Now().Role(r.self.peer) != 0 {
+			return err
+		}
+		gone = true
+		return w.setJoining(id, nil)
+	})
+	return gone, err
 }
 
 // manage is change for what needs an owner.

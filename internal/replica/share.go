@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/ed25519"
-	"errors"
+	"fmt"
 	"math"
 	"slices"
 
@@ -259,11 +259,8 @@ func (r *Replica) SealSpace(ctx context.Context, id core.SpaceID) error {
 // a peer may lie, and each writer stays in the log for good.
 const maxClaims = 8
 
-// errClaims refuses to believe one more.
-var errClaims = errors.New("peers claim own entries that are not here, again and again")
-
-// OwnAhead implements core.SharedLog. It fails if that was claimed too often within an
-// hour; entries that come make the directory another writer in any case.
+// OwnAhead implements core.SharedLog. Entries that come make the directory another writer
+// in any case, however often that was claimed.
 func (r *Replica) OwnAhead(ctx context.Context, id core.SpaceID, rows []core.LogRow) (bool, error) {
 	suspect := false
 	err := r.store.Read(ctx, func(v core.View) (err error) {
@@ -281,7 +278,7 @@ func (r *Replica) OwnAhead(ctx context.Context, id core.SpaceID, rows []core.Log
 		}
 		claims := slices.DeleteFunc(slices.Clone(r.self.claims), func(ms int64) bool { return ms < w.nowMs-3600_000 })
 		if len(claims) >= maxClaims {
-			return errClaims
+			return fmt.Errorf("peers claim again and again that own entries are not here: %w", core.ErrForbidden)
 		}
 		was := r.self.claims
 		w.OnRollback(func() { r.self.claims = was })

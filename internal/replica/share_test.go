@@ -12,6 +12,8 @@ import (
 
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/log"
+	"github.com/soma-sdk/soma/internal/replica"
+	"github.com/soma-sdk/soma/internal/ticket"
 )
 
 // rows returns all rows of a space's log, by way of its tree.
@@ -235,5 +237,400 @@ func TestSeamConverges(t *testing.T) {
 				t.Errorf("OnlyHere = %d, %d, %v, want nothing", n, tails, err)
 			}
 		})
+	}
+}
+
+func (s *site) shared(peer core.PeerID) []core.SpaceID {
+	s.t.Helper()
+	spaces, err := s.Shared(s.ctx(), peer)
+	if err != nil {
+		s.t.Fatalf("Shared = %v", err)
+	}
+	return spaces
+}
+
+func (s *site) awaited() []core.SpaceID {
+	s.t.Helper()
+	all, err := s.Awaited(s.ctx())
+	if err != nil {
+		s.t.Fatalf("Awaited = %v", err)
+	}
+	var spaces []core.SpaceID
+	for _, a := range all {
+		spaces = append(spaces, a.Space)
+	}
+	return spaces
+}
+
+func (s *site) wantOnlyHere(space core.SpaceID, what string, entries, tails int64) {
+	s.t.Helper()
+	gotEntries, gotTails, err := s.OnlyHere(s.ctx(), space)
+	if err != nil || gotEntries != entries || gotTails != tails {
+		s.t.Errorf("%s: OnlyHere = %d, %d, %v, want %d, %d", what, gotEntries, gotTails, err, entries, tails)
+	}
+}
+
+func (s *site) invite(space core.SpaceID, opts replica.InviteOptions) ticket.Ticket {
+	s.t.Helper()
+	text, err := s.Invite(s.ctx(), space, opts)
+	if err != nil {
+		s.t.Fatalf("Invite = %v", err)
+	}
+	parsed, err := ticket.Parse(text)
+	if err != nil {
+		s.t.Fatalf("Parse = %v", err)
+	}
+	return parsed
+}
+
+func (s *site) join(with ticket.Ticket) {
+	s.t.Helper()
+	if _, err := s.Join(s.ctx(), with, log.KindDevice); err != nil {
+		s.t.Fatalf("Join = %v", err)
+	}
+}
+
+// pair is an owner and an editor who joined by a ticket, each with all of the other's.
+func pair(t *testing.T) (a, c *site, space core.SpaceID) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(1, 1))
+	a, c = openSite(t, siteOptions{}), openSite(t, siteOptions{})
+	space = a.create("space")
+	c.join(a.invite(space, replica.InviteOptions{Role: log.RoleEditor, Uses: 1}))
+	c.drain(a, space, r)
+	a.drain(c, space, r)
+	c.drain(a, space, r)
+	return a, c, space
+}
+
+// TestJoinBySeam joins by a ticket, which waits, through restarts, until a member has what
+// redeems it: before, only the invite's key makes any other take it.
+func TestJoinBySeam(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	a, c := openSite(t, siteOptions{}), openSite(t, siteOptions{})
+	space := a.create("space")
+	a.upsert(space, "doc", insert(1, 0, "text"))
+	addresses := []string{"/ip4/127.0.0.1/tcp/1/p2p/" + a.Self().String(), "/ip4/127.0.0.1/tcp/2"}
+	with := a.invite(space, replica.InviteOptions{Role: log.RoleEditor, Uses: 1, Addresses: addresses})
+
+	if _, err := c.Take(c.ctx(), space, a.entries(space)); !errors.Is(err, core.ErrNotFound) {
+		t.Errorf("Take of a space that nobody asked for = %v, want ErrNotFound", err)
+	}
+	if _, err := c.Summary(c.ctx(), space); !errors.Is(err, core.ErrNotFound) {
+		t.Errorf("Summary of it = %v, want ErrNotFound", err)
+	}
+	c.join(with)
+	c.close()
+	c = c.reopen()
+	all, err := c.Awaited(c.ctx())
+	if err != nil || len(all) != 1 || all[0].Space != space || !all[0].Key.Equal(with.Key()) || !slices.Equal(all[0].Addresses, addresses) {
+		t.Fatalf("Awaited = %+v, %v", all, err)
+	}
+	if sum := c.summary(space); sum != (core.Summary{}) {
+		t.Errorf("Summary of an awaited space = %+v, want zero", sum)
+	}
+	for _, test := range []struct {
+		invite core.InviteID
+		want   bool
+	}{{with.Invite(), true}, {core.InviteID{1}, false}} {
+		if got, err := a.Invited(a.ctx(), space, test.invite); got != test.want || err != nil {
+			t.Errorf("Invited(%s) = %v, %v, want %v", test.invite, got, err, test.want)
+		}
+	}
+
+	c.drain(a, space, r)
+	c.wantText(space, "doc", "text")
+	if got := c.awaited(); !slices.Equal(got, []core.SpaceID{space}) {
+		t.Errorf("Awaited with the redemption here alone = %v", got)
+	}
+	if got := c.shared(a.Self()); !slices.Equal(got, []core.SpaceID{space}) {
+		t.Errorf("Shared at the joiner = %v", got)
+	}
+	c.close()
+	c = c.reopen()
+	a.drain(c, space, r)
+	if got := a.shared(c.Self()); !slices.Equal(got, []core.SpaceID{space}) {
+		t.Errorf("Shared at the owner = %v", got)
+	}
+	if got, err := a.Invited(a.ctx(), space, with.Invite()); got || err != nil {
+		t.Errorf("Invited when it is used up = %v, %v", got, err)
+	}
+	c.drain(a, space, r)
+	if got := c.awaited(); len(got) > 0 {
+		t.Errorf("Awaited = %v, want nothing once another has the redemption", got)
+	}
+	c.wantOnlyHere(space, "joined", 0, 0)
+}
+
+// TestReturnBySeam removes a member, who comes back by another ticket.
+func TestReturnBySeam(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	a, c, space := pair(t)
+	var told []core.News
+	stop := a.Follow(func(n core.News) {
+		if is, err := a.IsShared(a.ctx(), space, c.Self()); n.Members && (is || err != nil) {
+			t.Errorf("IsShared when the news comes = %v, %v", is, err)
+		}
+		told = append(told, n)
+	})
+	if err := a.RemoveMember(a.ctx(), space, c.Self(), false); err != nil {
+		t.Fatal(err)
+	}
+	if is, err := a.IsShared(a.ctx(), space, c.Self()); is || err != nil {
+		t.Errorf("IsShared with an ex-member = %v, %v", is, err)
+	}
+	if partners, err := a.Partners(a.ctx(), ""); len(partners) > 0 || err != nil {
+		t.Errorf("Partners = %v, %v, want nobody", partners, err)
+	}
+	stop()
+	if !slices.ContainsFunc(told, func(n core.News) bool { return n.Members && n.Space == space }) {
+		t.Errorf("no news of members in %+v", told)
+	}
+	c.drain(a, space, r)
+	if got := c.shared(a.Self()); len(got) > 0 {
+		t.Errorf("Shared at the ex-member = %v", got)
+	}
+	if ids, err := c.SharedIDs(c.ctx()); len(ids) > 0 || err != nil {
+		t.Errorf("SharedIDs at the ex-member = %v, %v", ids, err)
+	}
+	with := a.invite(space, replica.InviteOptions{Role: log.RoleEditor, Uses: 1})
+	c.join(with)
+	if got := c.awaited(); !slices.Equal(got, []core.SpaceID{space}) {
+		t.Errorf("Awaited = %v", got)
+	}
+	c.drain(a, space, r)
+	a.drain(c, space, r)
+	c.drain(a, space, r)
+	if got := a.shared(c.Self()); !slices.Equal(got, []core.SpaceID{space}) {
+		t.Errorf("Shared after the return = %v", got)
+	}
+	if got := c.awaited(); len(got) > 0 {
+		t.Errorf("Awaited = %v, want nothing", got)
+	}
+
+	// A ticket that is dropped: of a space that is not here, and of one that is.
+	other := a.create("other")
+	c.join(a.invite(other, replica.InviteOptions{Role: log.RoleEditor, Uses: 1}))
+	if err := c.Leave(c.ctx(), other); err != nil {
+		t.Errorf("Leave of an awaited space = %v", err)
+	}
+	if got := c.awaited(); len(got) > 0 {
+		t.Errorf("Awaited after Leave = %v, want nothing", got)
+	}
+	if err := c.Leave(c.ctx(), other); !errors.Is(err, core.ErrNotFound) {
+		t.Errorf("Leave again = %v, want ErrNotFound", err)
+	}
+}
+
+// TestOnlyHere counts what of the local member's nobody else has.
+func TestOnlyHere(t *testing.T) {
+	a, c, space := pair(t)
+	a.wantOnlyHere(space, "at first", 0, 0)
+	lone := a.create("lone")
+	a.wantOnlyHere(lone, "of a space of one", 2, 0) // its genesis and its name
+	a.clock.advance(time.Minute)
+	a.upsert(space, "doc", insert(1, 0, "sealed"))
+	a.upsert(space, "doc", insert(1, 6, "tail"))
+	a.wantOnlyHere(space, "written", 1, 1)
+	before := a.summary(space)
+	a.seal()
+	a.wantOnlyHere(space, "sealed", 2, 0)
+
+	// Of somebody else's summary, of one of another epoch, of that before the last entry.
+	ack := func(peer core.PeerID, at core.Summary) {
+		t.Helper()
+		if err := a.AcknowledgeAll(a.ctx(), space, peer, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ack(peerOf(stranger(5)), a.summary(space))
+	ack(a.Self(), a.summary(space))
+	ack(c.Self(), core.Summary{Digest: before.Digest, Mark: core.Mark{Row: before.Mark.Row}})
+	a.wantOnlyHere(space, "acknowledged by nobody that counts", 2, 0)
+	ack(c.Self(), before)
+	a.wantOnlyHere(space, "acknowledged as of before", 1, 0)
+	ack(c.Self(), a.summary(space))
+	a.wantOnlyHere(space, "acknowledged as of now", 0, 0)
+	a.close()
+	a = a.reopen()
+	a.wantOnlyHere(space, "after a restart", 0, 0)
+
+	// A tip that is not here, that is of another chain, and none: c lost everything.
+	writer, _ := a.Writer()
+	var own core.LogRow
+	for _, row := range a.rows(space) {
+		if row.Writer == writer && row.Chain == core.ChainContent {
+			own = row
+		}
+	}
+	for _, tips := range [][]core.Tip{{{Seq: 9, Hash: core.Hash{9}}}, {{Seq: 9, Hash: a.entries(space)[0].Hash()}}, nil} {
+		ack(c.Self(), a.summary(space))
+		row := own
+		row.Tips = tips
+		if err := a.Acknowledge(a.ctx(), space, c.Self(), []core.LogRow{row}); err != nil {
+			t.Fatal(err)
+		}
+		a.wantOnlyHere(space, fmt.Sprint("with tips ", tips), int64(own.Tips[0].Seq), 0)
+	}
+	a.crash() // less than before is on disk at once
+	a = a.reopen()
+	a.wantOnlyHere(space, "after a crash", int64(own.Tips[0].Seq), 0)
+	ack(c.Self(), a.summary(space))
+	a.wantOnlyHere(space, "acknowledged again", 0, 0)
+	if err := a.RemoveMember(a.ctx(), space, c.Self(), false); err != nil {
+		t.Fatal(err)
+	}
+	total := int64(0)
+	for _, e := range a.decoded(space) {
+		if e.Peer == a.Self() {
+			total++
+		}
+	}
+	a.wantOnlyHere(space, "of an ex-member", total, 0)
+}
+
+// TestOnlyHereOfForks counts the entries of an own chain of which a peer has a branch.
+func TestOnlyHereOfForks(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	a, c, space := pair(t)
+	a.drain(c, space, r)
+	trunk := newAuthor(t, a.id.Key(), space, 200)
+	root := trunk.write(nil, update("doc", insert(1, 0, "x")))
+	branch := *trunk
+	one := []core.Entry{root.Raw, trunk.write(nil, update("doc", insert(1, 1, "x"))).Raw, trunk.write(nil, update("doc", insert(1, 2, "x"))).Raw}
+	two := []core.Entry{branch.write(nil, update("doc", insert(2, 0, "x"))).Raw}
+	a.accept(space, slices.Concat(one, two)...)
+	a.wantOnlyHere(space, "forked", 4, 0)
+	for _, test := range []struct {
+		tips []*log.Entry
+		want int64
+	}{{[]*log.Entry{root}, 3}, {[]*log.Entry{branch.last}, 2}, {[]*log.Entry{trunk.last}, 1}, {[]*log.Entry{trunk.last, branch.last}, 0}, {[]*log.Entry{trunk.last, root}, 1}} {
+		row := core.LogRow{Writer: root.Writer, Chain: core.ChainContent}
+		for _, e := range test.tips {
+			row.Tips = append(row.Tips, core.Tip{Seq: e.Seq, Hash: e.Hash})
+		}
+		if err := a.Acknowledge(a.ctx(), space, c.Self(), []core.LogRow{row}); err != nil {
+			t.Fatal(err)
+		}
+		a.wantOnlyHere(space, fmt.Sprintf("with %d tips, the first %d", len(test.tips), test.tips[0].Seq), test.want, 0)
+	}
+}
+
+// TestExchanges keeps what was exchanged with members, through restarts.
+func TestExchanges(t *testing.T) {
+	a, c, space := pair(t)
+	want := core.Mark{Epoch: core.Incarnation{7}, Row: 9}
+	for _, peer := range []core.PeerID{c.Self(), peerOf(stranger(5))} {
+		if err := a.Exchanged(a.ctx(), space, peer, want, 5); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(what string, peer core.PeerID, want core.Mark, at int64) {
+		t.Helper()
+		mark, atMs, err := a.LastExchange(a.ctx(), space, peer)
+		if mark != want || atMs != at || err != nil {
+			t.Errorf("%s: LastExchange = %+v, %d, %v, want %+v, %d", what, mark, atMs, err, want, at)
+		}
+	}
+	for range 2 {
+		check("of a member", c.Self(), want, 5)
+		check("of a stranger", peerOf(stranger(5)), core.Mark{}, 0)
+		check("of all", core.PeerID{}, core.Mark{}, 5)
+		a.close()
+		a = a.reopen()
+	}
+	if err := a.RemoveMember(a.ctx(), space, c.Self(), false); err != nil {
+		t.Fatal(err)
+	}
+	check("of an ex-member", c.Self(), core.Mark{}, 0)
+}
+
+// TestAddressBook keeps where members are, and who is blocked.
+func TestAddressBook(t *testing.T) {
+	a, c, space := pair(t)
+	long := make([]string, 2*core.MaxPeerAddresses)
+	for i := range long {
+		long[i] = fmt.Sprint("/ip4/127.0.0.1/tcp/", i+1)
+	}
+	blocked := core.PeerAddresses{Peer: peerOf(stranger(6)), Blocked: true}
+	for _, p := range []core.PeerAddresses{
+		{Peer: c.Self(), Addresses: long, SeenMs: 3}, blocked, {Peer: peerOf(stranger(5)), Addresses: long[:1]},
+	} {
+		if err := a.PutPeer(a.ctx(), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check := func(want ...core.PeerAddresses) {
+		t.Helper()
+		slices.SortFunc(want, func(a, b core.PeerAddresses) int { return a.Peer.Compare(b.Peer) })
+		got, err := a.KnownPeers(a.ctx())
+		if fmt.Sprint(got) != fmt.Sprint(want) || err != nil {
+			t.Errorf("KnownPeers = %v, %v, want %v", got, err, want)
+		}
+	}
+	known := core.PeerAddresses{Peer: c.Self(), Addresses: long[:core.MaxPeerAddresses], SeenMs: 3}
+	for range 2 {
+		check(known, blocked)
+		a.close()
+		a = a.reopen()
+	}
+	if err := a.RemoveMember(a.ctx(), space, c.Self(), false); err != nil {
+		t.Fatal(err)
+	}
+	check(blocked)
+	blocked.Blocked = false
+	if err := a.PutPeer(a.ctx(), blocked); err != nil {
+		t.Fatal(err)
+	}
+	check()
+}
+
+// TestOwnAhead meets a peer that has entries of the own writer which are not here.
+func TestOwnAhead(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	a, c, space := pair(t)
+	a.clock.advance(time.Minute)
+	a.upsert(space, "doc", insert(1, 0, "mine"))
+	a.seal()
+	if ahead, err := a.OwnAhead(a.ctx(), space, a.rows(space)); ahead || err != nil {
+		t.Errorf("OwnAhead of what is here = %v, %v", ahead, err)
+	}
+	writer, incarnation := a.Writer()
+	twin := newAuthor(t, a.id.Key(), space, 0)
+	twin.incarnation = incarnation
+	for _, e := range a.decoded(space) {
+		if e.Writer == writer && e.Chain == core.ChainContent {
+			twin.last = e
+		}
+	}
+	c.drain(a, space, r)
+	c.accept(space, twin.write(nil, update("doc", insert(1, 4, " and lost"))).Raw)
+	if ahead, err := a.OwnAhead(a.ctx(), space, c.rows(space)); !ahead || err != nil {
+		t.Fatalf("OwnAhead = %v, %v, want true", ahead, err)
+	}
+	if now, _ := a.Writer(); now == writer {
+		t.Error("the directory goes on as the same writer")
+	}
+	if ahead, err := a.OwnAhead(a.ctx(), space, c.rows(space)); ahead || err != nil {
+		t.Errorf("OwnAhead again = %v, %v", ahead, err)
+	}
+	a.upsert(space, "doc", insert(7, 0, "!"))
+	a.drain(c, space, r)
+	c.drain(a, space, r)
+	if len(a.forks(space)) > 0 || a.summary(space).Digest != c.summary(space).Digest {
+		t.Errorf("forks %v, digests %s and %s", a.forks(space), a.summary(space).Digest, c.summary(space).Digest)
+	}
+
+	// A peer that makes it up.
+	var err error
+	for n := range 20 {
+		if err != nil {
+			break
+		}
+		now, _ := a.Writer()
+		_, err = a.OwnAhead(a.ctx(), space, []core.LogRow{{Writer: now, Chain: core.ChainContent, Tips: []core.Tip{{Seq: uint64(n) + 1, Hash: core.Hash{1}}}}})
+	}
+	if !errors.Is(err, core.ErrForbidden) || len(a.Retired()) > 10 {
+		t.Errorf("after many claims: OwnAhead = %v with %d writers before, want ErrForbidden", err, len(a.Retired()))
 	}
 }

@@ -184,7 +184,10 @@ func (r *Replica) lookUp(
 	for chain := after.Chain; chain <= core.ChainContent; chain++ {
 		i := 0
 		if chain == after.Chain {
-			i, _ = slices.BinarySearch(p.keys[chain], after.Row+1)
+			var found bool
+			if i, found = slices.BinarySearch(p.keys[chain], after.Row); found {
+				i++
+			}
 		}
 		left = append(left, p.keys[chain][i:]...)
 	}

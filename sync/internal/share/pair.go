@@ -353,7 +353,10 @@ func (p *Pair) admit(ctx context.Context, space core.SpaceID, genesis core.Hash,
 		return false, nil
 	}
 	p.guests[space] = guest{invite, time.Now().Add(GuestTime)}
-	p.name(space)
+	if n := p.name(space); j.Empty && !n.compared {
+		n.compared = true
+		p.wake()
+	}
 	return !before, nil
 }
 
@@ -414,6 +417,11 @@ func (p *Pair) MarkCompared(spaces ...core.SpaceID) {
 			n.compared = true
 		}
 	}
+	p.wake()
+}
+
+// wake wakes those who wait in AwaitCompared.
+func (p *Pair) wake() {
 	close(p.compared)
 	p.compared = make(chan struct{})
 }

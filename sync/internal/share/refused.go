@@ -1,6 +1,10 @@
 package share
 
-import "github.com/soma-sdk/soma/internal/core"
+import (
+	"time"
+
+	"github.com/soma-sdk/soma/internal/core"
+)
 
 // MaxRefused bounds the chains of which a pair remembers that something was refused. Of
 // more, the oldest are forgotten, and asked for again.
@@ -23,7 +27,9 @@ type chainKey struct {
 type Refusal struct {
 	Seq   uint64
 	Hash  core.Hash
-	Final bool // it breaks a rule; else it waits for what the peer has not
+	Final bool      // it breaks a rule; else it waits for what the peer has not given
+	Until time.Time // when to try again, if it is not final
+	Row   core.Hash // of the peer's row at that time, as the caller likes
 }
 
 // Refuse notes a refusal. An earlier one of the chain stays if it is of a lower seq.

@@ -39,9 +39,12 @@ type Error struct {
 
 // Error implements error.
 func (e *Error) Error() string {
-	by := "peer broke the protocol"
-	if e.Remote {
+	by := "stream ended"
+	switch {
+	case e.Remote:
 		by = "peer reset the stream"
+	case e.Code == CodeProtocol || e.Code == CodeLimit:
+		by = "peer broke the protocol"
 	}
 	if e.Detail == "" {
 		return fmt.Sprintf("%s: %s", by, e.Code)

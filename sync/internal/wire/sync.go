@@ -31,6 +31,7 @@ const (
 const (
 	Version   = 1
 	MaxJoins  = 8    // of a Hello
+	MaxOnly   = 64   // of a Hello
 	PageItems = 1024 // of a Spaces
 	PageGone  = 256  // of a Spaces
 	// PageTips bounds the tips of all rows of a frame together. A row that has more is
@@ -43,7 +44,7 @@ const (
 	// nobody has.
 	MaxSame = 64
 
-	MaxHelloFrame    = 64 + MaxJoins*(2+17+2+BoxBytes)
+	MaxHelloFrame    = 64 + MaxJoins*(2+17+2+BoxBytes+1) + MaxOnly*17
 	MaxSpacesFrame   = 64 + PageItems*(1+17+17) + PageGone*17
 	MaxRowsFrame     = 64
 	MaxNodesFrame    = 32 + MaxPaths*(2+MaxPathDigits)
@@ -70,20 +71,23 @@ var Requests = Limits{
 }
 
 // Hello begins a stream. Root is the hash over all spaces that the client shares with the
-// server (share.Root).
+// server (share.Root), or over those of Only if there are some: then it is about these.
 type Hello struct {
 	_       struct{} `cbor:",toarray"`
 	Version uint64
 	Root    core.Hash
+	Only    []Tag
 	Joins   []Join
 }
 
 // Join asks to be let into a space, which Tag names. What is in the box only who has the
-// space can read: the invite, and its proof.
+// space can read: the invite, and its proof. Empty says that the client has nothing of the
+// space yet, so that there is nothing to compare.
 type Join struct {
-	_   struct{} `cbor:",toarray"`
-	Tag Tag
-	Box []byte
+	_     struct{} `cbor:",toarray"`
+	Tag   Tag
+	Box   []byte
+	Empty bool
 }
 
 // Kind implements Message.
@@ -94,8 +98,8 @@ func (m Hello) Check() error {
 	if m.Version != Version {
 		return Breach("version %d, want %d", m.Version, Version)
 	}
-	if len(m.Joins) > MaxJoins {
-		return Excess("%d joins", len(m.Joins))
+	if len(m.Joins) > MaxJoins || len(m.Only) > MaxOnly {
+		return Excess("%d joins and %d spaces", len(m.Joins), len(m.Only))
 	}
 	for _, j := range m.Joins {
 		if len(j.Box) != BoxBytes {

@@ -32,7 +32,7 @@ func full() map[wire.Message]int {
 	}
 	nodes := repeat(wire.Node{Children: children}, wire.MaxPaths-1)
 	return map[wire.Message]int{
-		&wire.Hello{Version: 1, Root: h, Joins: repeat(wire.Join{Tag: tag, Box: make([]byte, wire.BoxBytes)}, wire.MaxJoins)}: wire.MaxHelloFrame,
+		&wire.Hello{Version: 1, Root: h, Only: repeat(tag, wire.MaxOnly), Joins: repeat(wire.Join{Tag: tag, Box: make([]byte, wire.BoxBytes), Empty: true}, wire.MaxJoins)}: wire.MaxHelloFrame,
 		&wire.Same{}: wire.MaxTagFrame,
 		&wire.None{}: wire.MaxTagFrame,
 		&wire.End{}:  wire.MaxTagFrame,
@@ -147,6 +147,7 @@ func TestMoreThanALimitIsRefused(t *testing.T) {
 	row := wire.Row{Tips: tip}
 	for name, m := range map[string]wire.Message{
 		"joins":       wire.Hello{Version: 1, Joins: repeat(wire.Join{Box: make([]byte, wire.BoxBytes)}, wire.MaxJoins+1)},
+		"only":        wire.Hello{Version: 1, Only: make([]wire.Tag, wire.MaxOnly+1)},
 		"version":     wire.Hello{Version: 2},
 		"box":         wire.Hello{Version: 1, Joins: []wire.Join{{Box: []byte{1}}}},
 		"spaces":      wire.Spaces{Items: make([]wire.SpaceItem, wire.PageItems+1)},
@@ -223,8 +224,8 @@ func TestFramesThatAreRefused(t *testing.T) {
 		"trailing":      body(0x81, byte(wire.KindSame), 0),
 		"short hash":    body(0x82, byte(wire.KindLast), 0x42, 1, 2),
 		"long tag":      body(append([]byte{0x82, byte(wire.KindLast), 0x51}, make([]byte, 17)...)...),
-		"long int":      body(append([]byte{0x84, byte(wire.KindHello), 0x18, 1, 0x58, 32}, append(make([]byte, 32), 0x80)...)...),
-		"nil":           body(append([]byte{0x84, byte(wire.KindHello), 1, 0x58, 32}, append(make([]byte, 32), 0xf6)...)...),
+		"long int":      body(append([]byte{0x85, byte(wire.KindHello), 0x18, 1, 0x58, 32}, append(make([]byte, 32), 0x80, 0x80)...)...),
+		"nil":           body(append([]byte{0x85, byte(wire.KindHello), 1, 0x58, 32}, append(make([]byte, 32), 0xf6, 0x80)...)...),
 	} {
 		f, err := read(b)
 		if err != nil {

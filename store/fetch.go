@@ -163,7 +163,8 @@ func (v *view) IsWanted(hash core.Hash) (bool, error) {
 		return false, err
 	}
 	for _, sql := range []string{
-		"SELECT 1 FROM blob_want INDEXED BY blob_want_of_hash WHERE hash = ? LIMIT 1",
+		"SELECT 1 FROM blob_want w INDEXED BY blob_want_of_hash CROSS JOIN space s ON s.ident = w.space CROSS JOIN blob b ON b.space = s.id AND b.hash = w.hash " +
+			"WHERE w.hash = ? LIMIT 1",
 		"SELECT 1 FROM blob b CROSS JOIN space s ON s.id = b.space CROSS JOIN blob_pin p ON p.space = s.ident WHERE b.hash = ? AND p.policy = 1 LIMIT 1",
 	} {
 		if r, err := v.c.one(sql, hash[:]); err != nil || r != nil {

@@ -12,8 +12,8 @@ type FetchView interface {
 	CountWantedBlobs(space SpaceID) (int, error)
 	// NextWanting returns the first space after one that may want blobs, "" for none.
 	NextWanting(after SpaceID) (SpaceID, error)
-	// IsWanted reports whether bytes are not here, and wanted for a space that holds them,
-	// or will be should it hold them again.
+	// IsWanted reports whether bytes are not here, and wanted for a space that holds them. What
+	// WantBlob noted counts whatever the policy is: it may change again.
 	IsWanted(hash Hash) (bool, error)
 }
 
@@ -22,7 +22,7 @@ type FetchView interface {
 type FetchWrites interface {
 	SetPin(space SpaceID, policy PinPolicy) error
 	// WantBlob notes that the bytes of a blob are wanted for a space, which need not be
-	// known. Noting it again changes nothing.
+	// known, nor hold the blob: then it counts once it does. Noting it again changes nothing.
 	WantBlob(space SpaceID, hash Hash) error
 	// UnwantBlob takes that back. It does nothing if it was not noted.
 	UnwantBlob(space SpaceID, hash Hash) error

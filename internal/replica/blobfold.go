@@ -190,6 +190,7 @@ func (w *work) blobsCame(hash core.Hash) error {
 
 // blobsChanged tells of the blobs of a space, once.
 func (w *work) blobsChanged(space core.SpaceID) {
+	w.tell(space).Blobs = true
 	if w.toldBlobs[space] {
 		return
 	}

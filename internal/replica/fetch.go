@@ -28,7 +28,7 @@ func (r *Replica) WantBlob(ctx context.Context, space core.SpaceID, hash core.Ha
 		if err != nil {
 			return err
 		}
-		w.wantsChanged(space)
+		w.tell(space).Blobs = true
 		return w.Tx.WantBlob(space, hash)
 	})
 }
@@ -43,7 +43,7 @@ func (r *Replica) UnwantBlob(ctx context.Context, space core.SpaceID, hash core.
 		if err := w.Tx.UnwantBlob(space, hash); err != nil {
 			return err
 		}
-		w.wantsChanged(space)
+		w.tell(space).Blobs = true
 		wanted, err = w.IsWanted(hash)
 		return err
 	})
@@ -60,7 +60,7 @@ func (r *Replica) SetPin(ctx context.Context, space core.SpaceID, policy core.Pi
 		if _, err := w.space(space); err != nil {
 			return err
 		}
-		w.wantsChanged(space)
+		w.tell(space).Blobs = true
 		return w.Tx.SetPin(space, policy)
 	})
 }
@@ -135,12 +135,4 @@ func (r *Replica) BlobCame(ctx context.Context, space core.SpaceID, hash core.Ha
 		}
 		return w.blobsCame(hash)
 	})
-}
-
-// wantsChanged tells the node, and nobody else, of the wanted blobs of a space.
-func (w *work) wantsChanged(space core.SpaceID) {
-	if w.toldWants == nil {
-		w.toldWants = map[core.SpaceID]bool{}
-	}
-	w.toldWants[space] = true
 }

@@ -170,7 +170,6 @@ type work struct {
 
 	events    []events.DomainEvent
 	toldBlobs map[core.SpaceID]bool // see blobsChanged
-	toldWants map[core.SpaceID]bool // see wantsChanged
 	mark      *mark                 // of own entries, if this sealed some
 	compact   []int64               // documents that have grown
 	ended     []func()              // for what outdate noted

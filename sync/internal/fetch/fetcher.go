@@ -68,8 +68,8 @@ type Fetcher struct {
 
 	mu      sync.Mutex
 	jobs    map[key]*job
+	current map[key]*job // those that run
 	active  map[core.PeerID]int
-	running int
 	dirty   bool // something may be wanted that was not, or be to be had
 	ended   bool
 }
@@ -84,15 +84,16 @@ func New(blobs core.SharedBlobs, sources Sources, o Options) *Fetcher {
 	}
 	return &Fetcher{
 		blobs: blobs, sources: sources, o: o, wake: make(chan struct{}, 1), ends: make(chan struct{}),
-		jobs: map[key]*job{}, active: map[core.PeerID]int{}, dirty: true,
+		jobs: map[key]*job{}, current: map[key]*job{}, active: map[core.PeerID]int{}, dirty: true,
 	}
 }
 
 // Changed says that which blobs a space holds or wants may have changed (core.News.Blobs).
+// It does not wait for anything.
 func (f *Fetcher) Changed(space core.SpaceID) {
 	f.mu.Lock()
 	f.dirty = true
-	for k, j := range f.jobs {
+	for k, j := range f.current {
 		if k.space == space {
 			j.stale = true
 		}
@@ -162,7 +163,7 @@ func (f *Fetcher) startWaited(ctx context.Context) (next time.Time) {
 	now := time.Now()
 	for _, j := range f.jobs {
 		switch {
-		case len(j.waiters) == 0 || j.running || f.running >= ParallelAll:
+		case len(j.waiters) == 0 || j.running || len(f.current) >= ParallelAll:
 		case !j.until.After(now):
 			f.start(ctx, j)
 		case next.IsZero() || j.until.Before(next):
@@ -175,7 +176,7 @@ func (f *Fetcher) startWaited(ctx context.Context) (next time.Time) {
 // start starts a job. f.mu is held.
 func (f *Fetcher) start(ctx context.Context, j *job) {
 	j.running, j.stale = true, false
-	f.running++
+	f.current[j.key] = j
 	f.runs.Go(func() {
 		moved, err := f.try(ctx, j)
 		f.finish(ctx, j, moved, err)
@@ -195,7 +196,7 @@ func (f *Fetcher) finish(ctx context.Context, j *job, moved bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	j.running = false
-	f.running--
+	delete(f.current, j.key)
 	if (err == nil || isFinal(err)) && ctx.Err() == nil {
 		for w := range j.waiters {
 			w.done <- result

@@ -41,7 +41,7 @@ func (f *Fetcher) startWanted(ctx context.Context) (next time.Time) {
 func (f *Fetcher) hasRoom() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.running < Parallel
+	return len(f.current) < Parallel
 }
 
 func (f *Fetcher) startOne(ctx context.Context, k key) {

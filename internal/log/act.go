@@ -43,10 +43,10 @@ func (g *graph) actsOf(e *Entry, at int, past Region, state *State) []act {
 			a.against = state.role(a.target).Exceeds(b.Role)
 		case MemberRemove:
 			a.target, a.cut, a.purge, a.against = g.peer(b.Peer), b.Cut, b.Purge, true
-			a.ends = g.invitesOf(a.target, past)
+			a.ends = endsOf(acts, a, func() []int { return g.invitesOf(a.target, past, OpInviteCreate, OpInviteRedeem) })
 		case MemberLeave:
 			a.target, a.cut, a.against = author, b.Cut, true
-			a.ends = g.invitesOf(author, past)
+			a.ends = endsOf(acts, a, func() []int { return g.invitesOf(author, past, OpInviteCreate) })
 		case MemberAck:
 			a.target = g.peer(b.Peer)
 		case InviteCreate:
@@ -66,15 +66,25 @@ func (g *graph) actsOf(e *Entry, at int, past Region, state *State) []act {
 	return acts
 }
 
+// endsOf returns the invites that an act ends: the same slice as for one of the acts
+// before it in its entry that is like it, so that many such take no more than one.
+func endsOf(before []act, a act, find func() []int) []int {
+	for i := range before {
+		if b := &before[i]; b.kind == a.kind && b.target == a.target {
+			return b.ends
+		}
+	}
+	return find()
+}
+
 // invitesOf returns the invites that a peer made, or came by, in a past.
-func (g *graph) invitesOf(peer int, past Region) []int {
+func (g *graph) invitesOf(peer int, past Region, kinds ...OpNumber) []int {
 	var ends []int
 	if mutate.On(mutate.RemovalEnds) {
 		return ends
 	}
-	for _, i := range g.touches[peer] {
-		a := &g.acts[i]
-		if past.Has(a.node) && a.author == peer && (a.kind == OpInviteCreate || a.kind == OpInviteRedeem) {
+	for _, i := range g.invited[peer] {
+		if a := &g.acts[i]; slices.Contains(kinds, a.kind) && past.Has(a.node) {
 			ends = append(ends, a.invite)
 		}
 	}
@@ -106,20 +116,64 @@ func (g *graph) append(e *Entry, parents []core.Hash, past Region, state *State)
 	n.end = len(g.acts)
 	g.nodes = append(g.nodes, n)
 	g.index[e.Hash] = at
+	where, _ := slices.BinarySearchFunc(g.order, at, g.compare)
+	g.order = slices.Insert(g.order, where, at)
 	for i := n.first; i < n.end; i++ {
-		a := &g.acts[i]
-		g.touches[a.author] = append(g.touches[a.author], i)
-		if a.target >= 0 && a.target != a.author {
+		g.note(i)
+	}
+}
+
+// note puts an act into the lists of what it is by and about.
+func (g *graph) note(i int) {
+	a := &g.acts[i]
+	g.touches[a.author] = append(g.touches[a.author], i)
+	if a.target >= 0 {
+		if a.target != a.author {
 			g.touches[a.target] = append(g.touches[a.target], i)
 		}
 		if a.changesRole() {
-			g.about[a.target] = append(g.about[a.target], i)
+			g.about[a.target] = g.insert(g.about[a.target], i)
 		}
-		if a.invite >= 0 {
-			g.uses[a.invite] = append(g.uses[a.invite], i)
+		if a.adds() {
+			g.added[a.target] = g.insert(g.added[a.target], i)
 		}
-		for _, v := range a.ends {
-			g.enders[v] = append(g.enders[v], i)
+		if a.kind == OpMemberAck {
+			g.acked[a.target] = append(g.acked[a.target], i)
+		}
+		if a.against && a.kind != OpMemberLeave {
+			g.aimed[a.target] = appendOnce(g.aimed[a.target], a.node)
 		}
 	}
+	if a.against && a.kind != OpMemberLeave {
+		g.aiming[a.author] = appendOnce(g.aiming[a.author], a.node)
+	}
+	if a.invite >= 0 {
+		g.uses[a.invite] = append(g.uses[a.invite], i)
+		if a.kind == OpInviteCreate {
+			g.made[a.invite] = append(g.made[a.invite], i)
+		}
+		if a.kind == OpInviteCreate || a.kind == OpInviteRedeem {
+			g.invited[a.author] = append(g.invited[a.author], i)
+		}
+	}
+	for _, v := range a.ends {
+		g.enders[v] = appendOnce(g.enders[v], a.node)
+	}
 }
+
+// insert puts an act into a list in the order of replay.
+func (g *graph) insert(list []int, i int) []int {
+	at, _ := slices.BinarySearchFunc(list, i, g.compareActs)
+	return slices.Insert(list, at, i)
+}
+
+// appendOnce adds the newest node to a list of nodes.
+func appendOnce(list []int, node int) []int {
+	if n := len(list); n > 0 && list[n-1] == node {
+		return list
+	}
+	return append(list, node)
+}
+
+// adds reports whether an act can make its target a member.
+func (a *act) adds() bool { return a.kind == OpMemberAdd || a.kind == OpInviteRedeem }

@@ -60,7 +60,7 @@ func drawRealm(t *rapid.T, r *realm) {
 	invites := []string{"i", "j"}
 	name := rapid.SampledFrom(names)
 	role := rapid.SampledFrom([]log.Role{log.RoleOwner, log.RoleOwner, log.RoleOwner, log.RoleEditor, log.RoleViewer, log.RoleCache})
-	for range rapid.IntRange(1, 14).Draw(t, "entries") {
+	for range rapid.IntRange(1, 18).Draw(t, "entries") {
 		who := name.Draw(t, "who")
 		var auth []core.Hash
 		for _, e := range rapid.SliceOfN(rapid.SampledFrom(r.entries), 1, 3).Draw(t, "auth") {
@@ -89,6 +89,14 @@ func drawRealm(t *rapid.T, r *realm) {
 			case 10:
 				bodies = append(bodies, log.MemberLeave{})
 			}
+		}
+		if rapid.IntRange(0, 4).Draw(t, "copy") == 0 { // of the directory, which knows nothing of what its author did
+			own := r.last[who]
+			r.last[who] = [2]*log.Entry{}
+			r.incarnation++
+			_, _ = r.write(who, core.ChainMembership, auth, bodies...)
+			r.last[who] = own
+			continue
 		}
 		_, _ = r.write(who, core.ChainMembership, auth, bodies...) // what is not admissible is not there
 	}

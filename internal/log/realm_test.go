@@ -24,6 +24,8 @@ type realm struct {
 	sets    map[core.Hash][]core.Hash // by entry: the heads of its membership past
 	keys    map[string]ed25519.PrivateKey
 	ops     int
+
+	incarnation byte
 }
 
 func newRealm(t testing.TB, founder string) *realm {
@@ -98,7 +100,10 @@ func (r *realm) write(name string, chain core.Chain, auth []core.Hash, bodies ..
 	r.t.Helper()
 	h := log.Header{Space: r.space, Incarnation: incarnationOf(1), Chain: chain, Seq: 1}
 	var base []core.Hash
-	if prev := r.last[name][chain]; prev != nil {
+	if prev := r.last[name][chain]; prev == nil {
+		h.Incarnation = incarnationOf(1 + r.incarnation)
+	} else {
+		h.Incarnation = prev.Incarnation
 		h.Seq, h.Prev, h.Lamport, base = prev.Seq+1, prev.Hash, prev.Lamport, r.sets[prev.Hash]
 		if chain == core.ChainMembership {
 			base = []core.Hash{prev.Hash}
@@ -118,6 +123,19 @@ func (r *realm) write(name string, chain core.Chain, auth []core.Hash, bodies ..
 	}
 	e := seal(r.t, r.key(name), h, ops...)
 	return e, r.accept(name, e)
+}
+
+// actAs is act of another incarnation, the first entry of it: of a copy of the directory
+// that knows what auth knows and nothing else.
+func (r *realm) actAs(n byte, name string, auth []core.Hash, bodies ...log.Body) *log.Entry {
+	r.t.Helper()
+	own := r.last[name]
+	r.last[name] = [2]*log.Entry{}
+	r.incarnation = n
+	e := r.act(name, auth, bodies...)
+	r.incarnation = 0
+	r.last[name] = own
+	return e
 }
 
 // act makes a membership entry on what auth knows, all if it is nil.

@@ -18,9 +18,13 @@ type State struct {
 	owners  int
 	cuts    []*Cut // in the order of replay
 	ignored map[int]bool
+	ended   map[ending]bool             // while it is made
 	byPeer  map[core.PeerID][]*Cut      // made when it is asked for
 	byHead  map[core.Hash][]core.PeerID // the same
 }
+
+// ending is what an entry takes from a member, invites too. Many acts may say the same.
+type ending struct{ node, target int }
 
 // Member is a member of a space.
 type Member struct {
@@ -145,16 +149,16 @@ type Act struct {
 
 // roleAsOf returns the role that the effective acts in a past give to a peer.
 func (s *State) roleAsOf(peer int, past Region) Role {
-	var about []int
-	for _, i := range s.g.about[peer] {
-		if !s.ignored[i] && past.Has(s.g.acts[i].node) {
-			about = append(about, i)
-		}
-	}
-	slices.SortStableFunc(about, func(a, b int) int { return s.g.compare(s.g.acts[a].node, s.g.acts[b].node) })
+	return s.g.roleAsOf(peer, past, func(i int) bool { return !s.ignored[i] })
+}
+
+// roleAsOf returns the role that those acts in a past give to a peer that have effect.
+func (g *graph) roleAsOf(peer int, past Region, effective func(i int) bool) Role {
 	var role Role
-	for _, i := range about {
-		role = s.g.acts[i].changed(role)
+	for _, i := range g.about[peer] {
+		if a := &g.acts[i]; past.Has(a.node) && effective(i) {
+			role = a.changed(role)
+		}
 	}
 	return role
 }
@@ -167,12 +171,14 @@ func (a *act) changed(role Role) Role {
 			return a.role
 		}
 	case OpMemberRole:
-		if a.against && !role.Exceeds(a.role) && !mutate.On(mutate.NeverRaises) {
-			return role // what takes away never gives
+		if role == 0 {
+			return role
 		}
-		if role != 0 {
-			return a.role
+		// What takes away never gives, and what does not never takes away.
+		if a.against != role.Exceeds(a.role) && !mutate.On(mutate.NeverRaises) {
+			return role
 		}
+		return a.role
 	case OpMemberRemove, OpMemberLeave:
 		return 0
 	default:
@@ -227,7 +233,12 @@ func (s *State) changeRole(i int, a *act) bool {
 		s.members.set(a.target, m)
 	}
 	if a.against {
-		s.end(a.ends)
+		if of := (ending{a.node, a.target}); !s.ended[of] || a.kind == OpMemberLeave {
+			s.end(a.ends)
+			if s.ended != nil {
+				s.ended[of] = true
+			}
+		}
 		s.cuts = append(s.cuts, &Cut{
 			Entry: s.g.nodes[a.node].hash, Op: a.op, By: s.g.peerIDs[a.author], Peer: s.g.peerIDs[a.target],
 			Role: a.role, Purge: a.purge, Heads: a.cut, node: a.node,
@@ -259,15 +270,20 @@ func (s *State) ignore(i int) {
 // own acts have the standing that they were admitted with.
 func (s *State) extended(n int) *State {
 	next := &State{
-		g: s.g, owners: s.owners,
+		g: s.g, owners: s.owners, ended: map[ending]bool{},
 		members: s.members.over(), invites: s.invites.over(), cuts: slices.Clip(s.cuts), ignored: s.ignored,
 	}
+	own := false
 	for i := s.g.nodes[n].first; i < s.g.nodes[n].end; i++ {
-		if !next.apply(i) {
-			next.ignored = maps.Clone(next.ignored)
-			next.ignore(i)
+		if next.apply(i) {
+			continue
 		}
+		if !own {
+			next.ignored, own = maps.Clone(next.ignored), true
+		}
+		next.ignore(i)
 	}
+	next.ended = nil
 	return next
 }
 

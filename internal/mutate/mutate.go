@@ -22,6 +22,7 @@ const (
 	Dropped        Rule = "dropped"         // 6: without a candidate that lost its standing all starts again
 	InviteRevoke   Rule = "invite-revoke"   // 5: a revocation beats joins that are not in its past
 	InviteUses     Rule = "invite-uses"     // 5: no more join by an invite than it allows
+	SeenByOwners   Rule = "seen-by-owners"  // 5: what an owner knew of first counts, if they were one by effect
 	RemovalEnds    Rule = "removal-ends"    // 5: a removal ends the invites that its target made or came by
 	CutWithin      Rule = "cut-within"      // 7: what leads up to a named head stays
 	CutUnnamed     Rule = "cut-unnamed"     // 7: of a writer who is not named all is cut
@@ -53,7 +54,7 @@ const (
 // Rules is all of them, in order.
 var Rules = []Rule{
 	Capability, UnknownWaits, RankAcks, RankSeniority, Cancelled, Standing, ConcurrentActs, EffectiveActs,
-	NoOpAdds, NeverRaises, LastOwner, Dropped, InviteRevoke, InviteUses, RemovalEnds, CutWithin, CutUnnamed,
+	NoOpAdds, NeverRaises, LastOwner, Dropped, InviteRevoke, InviteUses, SeenByOwners, RemovalEnds, CutWithin, CutUnnamed,
 	Forks, OwnPast, MembershipLost, Purge, Vouching, VouchedByRoot, ClaimOwner, ClaimVotes, DeletionReach, VoidPlaces,
 	PageOrder, PageCycle, PageTop, PageReorder, PageTrash, PageOrphans, PageVoid, PageAgain,
 	BlobConcurrent, BlobMeta, BlobLast, BlobVoid, BlobAgain,

@@ -1,9 +1,7 @@
 package plain
 
 import (
-	"bytes"
 	"cmp"
-	"maps"
 	"slices"
 
 	"github.com/soma-sdk/soma/internal/core"
@@ -20,7 +18,6 @@ type Verdict struct {
 	joined    map[*deed]bool
 	effective []*deed
 	rank      func(core.PeerID) int
-	of        Set
 }
 
 // Offer is an invite.
@@ -42,6 +39,7 @@ type deed struct {
 	target  core.PeerID
 	invite  core.InviteID
 	against bool
+	leaves  bool
 	role    log.Role // that a redemption gives
 	ends    map[core.InviteID]bool
 }
@@ -77,8 +75,8 @@ func (s *Space) deeds(e *log.Entry) []*deed {
 		case log.InviteRedeem:
 			d.target, d.invite, d.role = e.Peer, b.Invite, before.Invites[b.Invite].Role
 		}
-		_, leaves := op.Body.(log.MemberLeave)
-		if _, removes := op.Body.(log.MemberRemove); removes || leaves {
+		_, d.leaves = op.Body.(log.MemberLeave)
+		if _, removes := op.Body.(log.MemberRemove); removes || d.leaves {
 			for h := range s.auth[e.Hash] {
 				for _, op := range s.Entries[h].Ops {
 					if s.Entries[h].Peer != d.target {
@@ -88,7 +86,9 @@ func (s *Space) deeds(e *log.Entry) []*deed {
 					case log.InviteCreate:
 						d.ends[b.Invite] = true
 					case log.InviteRedeem:
-						d.ends[b.Invite] = true
+						if removes {
+							d.ends[b.Invite] = true
+						}
 					}
 				}
 			}
@@ -109,13 +109,53 @@ func (s *Space) aims(r, d *deed) bool {
 	return d.invite != core.InviteID{} && r.ends[d.invite]
 }
 
-// order is line 2. A member who was never added has rank 0.
-func (s *Space) order(of Set) (order []*log.Entry, rank func(core.PeerID) int) {
+// order is line 2.
+func (s *Space) order(of Set) (order []*log.Entry) {
 	for h := range of {
 		order = append(order, s.Entries[h])
 	}
 	slices.SortFunc(order, compare)
-	return order, func(p core.PeerID) int {
+	return order
+}
+
+// candidate is the deeds of an entry that take away: its leaves, or all others.
+type candidate struct {
+	e      *log.Entry
+	leaves bool
+	deeds  []*deed
+	acks   int
+	rank   place
+}
+
+// place is where in the order an act stands.
+type place struct {
+	e  *log.Entry
+	op int
+}
+
+func (p place) compare(o place) int { return cmp.Or(compare(p.e, o.e), cmp.Compare(p.op, o.op)) }
+
+// added returns the first act by which a peer was added that lies in all of some pasts.
+func (s *Space) added(p core.PeerID, in ...core.Hash) (first place, found bool) {
+	for h, e := range s.Entries {
+		if slices.ContainsFunc(in, func(k core.Hash) bool { return !s.auth[k][h] }) {
+			continue
+		}
+		for i, op := range e.Ops {
+			add, adds := op.Body.(log.MemberAdd)
+			_, redeems := op.Body.(log.InviteRedeem)
+			if at := (place{e, i}); (adds && add.Peer == p || redeems && e.Peer == p) && (!found || at.compare(first) < 0) {
+				first, found = at, true
+			}
+		}
+	}
+	return first, found
+}
+
+// rank returns where the peer was first added, for CompareRank.
+func (s *Space) rank(of Set) func(core.PeerID) int {
+	order := s.order(of)
+	return func(p core.PeerID) int {
 		for at, e := range order {
 			for i, op := range e.Ops {
 				add, adds := op.Body.(log.MemberAdd)
@@ -129,136 +169,208 @@ func (s *Space) order(of Set) (order []*log.Entry, rank func(core.PeerID) int) {
 	}
 }
 
+// trial is the walk of line 4 and the replay of line 5.
+type trial struct {
+	s     *Space
+	of    Set
+	deeds []*deed
+	spent map[*deed]bool // redemptions beyond what their invite allows
+
+	taken map[*deed]bool
+	mum   map[*deed]bool // leaves that others got ahead of
+}
+
+// effective returns the deeds that have effect, but for the last owner.
+func (t *trial) effective() (effective []*deed) {
+	for _, d := range t.deeds {
+		counts := !t.spent[d] && d.against == t.taken[d] && t.s.stands(d, effective)
+		for r := range t.taken {
+			counts = counts && (d.against || t.mum[r] || !t.s.aims(r, d))
+		}
+		if counts {
+			effective = append(effective, d)
+		}
+	}
+	return effective
+}
+
 // Judge is lines 2 to 6.
 func (s *Space) Judge(of Set) *Verdict {
-	order, rank := s.order(of)
-	var deeds, candidates []*deed
-	for _, e := range order {
-		deeds = append(deeds, s.deeds(e)...)
+	t := &trial{s: s, of: of, spent: map[*deed]bool{}}
+	for _, e := range s.order(of) {
+		t.deeds = append(t.deeds, s.deeds(e)...)
 	}
-	acks := map[*deed]int{}
-	for _, d := range deeds {
-		if d.against {
-			candidates = append(candidates, d)
-			acks[d] = s.acks(d, deeds)
-		}
-	}
-	slices.SortFunc(candidates, func(a, b *deed) int {
-		return cmp.Or(cmp.Compare(acks[b], acks[a]), cmp.Compare(rank(a.e.Peer), rank(b.e.Peer)),
-			cmp.Compare(a.e.Lamport, b.e.Lamport), bytes.Compare(a.Entry[:], b.Entry[:]), cmp.Compare(a.Op, b.Op))
-	})
-	candidates = s.pastFirst(candidates)
+	candidates := s.candidates(t.deeds)
 	for {
-		taken := map[*deed]bool{}
-		for _, r := range candidates {
-			stopped := false
-			for other := range taken {
-				stopped = stopped || other.e.Peer != r.e.Peer && other.target == r.e.Peer && s.concurrent(other.e, r.e)
-			}
-			if stopped {
-				continue
-			}
-			taken[r] = true
-			if _, lacking := s.replay(of, deeds, taken); slices.Contains(lacking, r) {
-				delete(taken, r)
+		v := t.settle(candidates)
+		more := t.overspent(v)
+		for _, d := range more {
+			if !slices.ContainsFunc(more, func(o *deed) bool { return s.auth[d.Entry][o.Entry] }) {
+				t.spent[d] = true
 			}
 		}
-		v, lacking := s.replay(of, deeds, taken)
-		if len(lacking) == 0 {
-			v.rank = rank
+		if len(more) == 0 {
+			v.rank = s.rank(of)
 			return v
-		}
-		first := slices.DeleteFunc(slices.Clone(lacking), func(d *deed) bool {
-			return slices.ContainsFunc(lacking, func(o *deed) bool { return s.auth[d.Entry][o.Entry] || d.Entry == o.Entry && o.Op < d.Op })
-		})
-		for i, r := range slices.Backward(candidates) {
-			if slices.Contains(first, r) {
-				candidates = slices.Delete(candidates, i, i+1)
-				break
-			}
 		}
 	}
 }
 
+// candidates is line 3.
+func (s *Space) candidates(deeds []*deed) (all []*candidate) {
+	for _, d := range deeds {
+		if !d.against {
+			continue
+		}
+		at := slices.IndexFunc(all, func(c *candidate) bool { return c.e == d.e && c.leaves == d.leaves })
+		if at < 0 {
+			at = len(all)
+			all = append(all, &candidate{e: d.e, leaves: d.leaves})
+		}
+		all[at].deeds = append(all[at].deeds, d)
+	}
+	for _, c := range all {
+		s.rankOf(c, all, deeds)
+	}
+	slices.SortStableFunc(all, func(a, b *candidate) int {
+		switch {
+		case a.leaves && !b.leaves:
+			return 1
+		case b.leaves && !a.leaves:
+			return -1
+		case a.leaves:
+			return compare(a.e, b.e)
+		}
+		return cmp.Or(cmp.Compare(b.acks, a.acks), a.rank.compare(b.rank), compare(a.e, b.e))
+	})
+	return s.pastFirst(all)
+}
+
+// rankOf finds the first two keys of line 3.
+func (s *Space) rankOf(c *candidate, all []*candidate, deeds []*deed) {
+	involved := map[core.PeerID]bool{}
+	var sides []*candidate
+	involve := func(o *candidate) {
+		sides = append(sides, o)
+		for _, d := range o.deeds {
+			involved[d.e.Peer], involved[d.target] = true, true
+		}
+	}
+	involve(c)
+	c.rank, _ = s.added(c.e.Peer, c.e.Hash)
+	for _, r := range all {
+		rivals := slices.ContainsFunc(r.deeds, func(d *deed) bool { return d.target == c.e.Peer }) ||
+			slices.ContainsFunc(c.deeds, func(d *deed) bool { return d.target == r.e.Peer })
+		if c.leaves || r.leaves || r.e.Peer == c.e.Peer || !rivals || !s.concurrent(r.e, c.e) {
+			continue
+		}
+		involve(r)
+		if at, found := s.added(c.e.Peer, c.e.Hash, r.e.Hash); found && c.rank.compare(at) < 0 {
+			c.rank = at
+		}
+	}
+	by := map[core.PeerID]bool{}
+	for _, d := range deeds {
+		ack, ok := d.body.(log.MemberAck)
+		unknown := slices.ContainsFunc(sides, func(o *candidate) bool { return !s.auth[o.e.Hash][d.Entry] })
+		if ok && len(sides) > 1 && ack.Peer == c.e.Peer && !unknown && !involved[d.e.Peer] {
+			by[d.e.Peer] = true
+		}
+	}
+	c.acks = len(by)
+}
+
 // pastFirst puts before each of some candidates, otherwise in order, those in its past.
-func (s *Space) pastFirst(sorted []*deed) (out []*deed) {
-	placed := map[*deed]bool{}
-	var place func(d *deed)
-	place = func(d *deed) {
-		placed[d] = true
+func (s *Space) pastFirst(sorted []*candidate) (out []*candidate) {
+	placed := map[*candidate]bool{}
+	var place func(c *candidate)
+	place = func(c *candidate) {
+		placed[c] = true
 		for _, o := range sorted {
-			if !placed[o] && s.auth[d.Entry][o.Entry] {
+			if !placed[o] && s.auth[c.e.Hash][o.e.Hash] {
 				place(o)
 			}
 		}
-		out = append(out, d)
+		out = append(out, c)
 	}
-	for _, d := range sorted {
-		if !placed[d] {
-			place(d)
+	for _, c := range sorted {
+		if !placed[c] {
+			place(c)
 		}
 	}
 	return out
 }
 
-// acks is the first key of line 3.
-func (s *Space) acks(r *deed, deeds []*deed) int {
-	involved := map[core.PeerID]bool{r.e.Peer: true, r.target: true}
-	common := maps.Clone(s.auth[r.Entry])
-	rivals := false
-	for _, d := range deeds {
-		if !d.against || d.e.Peer == r.e.Peer || !s.concurrent(d.e, r.e) || d.target != r.e.Peer && r.target != d.e.Peer {
-			continue
-		}
-		rivals = true
-		involved[d.e.Peer], involved[d.target] = true, true
-		maps.DeleteFunc(common, func(h core.Hash, _ bool) bool { return !s.auth[d.Entry][h] })
-	}
-	by := map[core.PeerID]bool{}
-	for _, d := range deeds {
-		if ack, ok := d.body.(log.MemberAck); ok && rivals && ack.Peer == r.e.Peer && common[d.Entry] && !involved[d.e.Peer] {
-			by[d.e.Peer] = true
-		}
-	}
-	return len(by)
-}
-
-// replay is line 5.
-func (s *Space) replay(of Set, deeds []*deed, taken map[*deed]bool) (*Verdict, []*deed) {
-	spent := map[*deed]bool{}
+// settle is lines 4 to 6, but for what is beyond the uses of invites.
+func (t *trial) settle(candidates []*candidate) *Verdict {
+	dropped := map[*deed]bool{}
 	for {
-		v, lacking, more := s.replayWithout(of, deeds, taken, spent)
-		if len(more) == 0 {
-			return v, lacking
+		t.walk(candidates, dropped)
+		v, lacking := t.replay()
+		if len(lacking) == 0 {
+			return v
 		}
-		for _, d := range more {
-			spent[d] = true
+		first := slices.DeleteFunc(slices.Clone(lacking), func(d *deed) bool {
+			return slices.ContainsFunc(lacking, func(o *deed) bool { return t.s.auth[d.Entry][o.Entry] })
+		})
+		for _, d := range lacking {
+			delete(t.taken, d)
 		}
-	}
-}
-
-func (s *Space) replayWithout(of Set, deeds []*deed, taken, spent map[*deed]bool) (v *Verdict, lacking, overspent []*deed) {
-	v = &Verdict{
-		Roles: map[core.PeerID]log.Role{}, Invites: map[core.InviteID]Offer{},
-		Ignored: map[log.Act]bool{}, Cuts: map[log.Act]bool{}, joined: map[*deed]bool{}, of: of,
-	}
-	for _, d := range deeds {
-		ignored := spent[d] || d.against && !taken[d]
-		for r := range taken {
-			ignored = ignored || !d.against && s.aims(r, d)
-		}
-		if !ignored && (!s.stands(d, v.effective) || !v.apply(d)) {
-			ignored = true
-			if d.against {
-				lacking = append(lacking, d)
+		without := t.effective()
+		gone := slices.DeleteFunc(slices.Clone(first), func(d *deed) bool { return t.s.stands(d, without) })
+		for _, c := range slices.Backward(candidates) {
+			if len(gone) == 0 {
+				gone = slices.DeleteFunc(slices.Clone(first), func(d *deed) bool { return !slices.Contains(c.deeds, d) })
 			}
 		}
-		if ignored {
-			v.Ignored[d.Act] = true
-		} else {
-			v.effective = append(v.effective, d)
+		for _, d := range gone {
+			dropped[d] = true
 		}
 	}
+}
+
+// walk is line 4.
+func (t *trial) walk(candidates []*candidate, dropped map[*deed]bool) {
+	t.taken, t.mum = map[*deed]bool{}, map[*deed]bool{}
+	for _, c := range candidates {
+		blocked := false
+		for r := range t.taken {
+			blocked = blocked || r.e.Peer != c.e.Peer && r.target == c.e.Peer && t.s.concurrent(r.e, c.e)
+		}
+		if blocked && !c.leaves || !t.s.stands(c.deeds[0], t.effective()) {
+			continue
+		}
+		for _, d := range c.deeds {
+			if !dropped[d] {
+				t.taken[d], t.mum[d] = true, blocked
+			}
+		}
+	}
+}
+
+// replay is line 5. It returns the taken deeds that lack standing, or would remove the
+// last owner.
+func (t *trial) replay() (v *Verdict, lacking []*deed) {
+	v = &Verdict{
+		Roles: map[core.PeerID]log.Role{}, Invites: map[core.InviteID]Offer{},
+		Ignored: map[log.Act]bool{}, Cuts: map[log.Act]bool{}, joined: map[*deed]bool{},
+	}
+	effective := t.effective()
+	for _, d := range t.deeds {
+		if slices.Contains(effective, d) && v.apply(d) {
+			v.effective = append(v.effective, d)
+			continue
+		}
+		v.Ignored[d.Act] = true
+		if t.taken[d] {
+			lacking = append(lacking, d)
+		}
+	}
+	return v, lacking
+}
+
+// overspent returns the redemptions beyond what their invites allow.
+func (t *trial) overspent(v *Verdict) (over []*deed) {
 	for id, offer := range v.Invites {
 		var joins []*deed
 		for _, d := range v.effective {
@@ -266,17 +378,8 @@ func (s *Space) replayWithout(of Set, deeds []*deed, taken, spent map[*deed]bool
 				joins = append(joins, d)
 			}
 		}
-		seen := func(d *deed) *log.Entry { // the first entry by an owner that knows of it
-			var first *log.Entry
-			for h, e := range s.Entries {
-				if v.of[h] && s.auth[h][d.Entry] && s.Before(h).Roles[e.Peer] == log.RoleOwner && (first == nil || compare(e, first) < 0) {
-					first = e
-				}
-			}
-			return first
-		}
 		slices.SortFunc(joins, func(a, b *deed) int {
-			x, y := seen(a), seen(b)
+			x, y := t.seen(a, v), t.seen(b, v)
 			switch {
 			case x == nil && y != nil:
 				return 1
@@ -288,10 +391,35 @@ func (s *Space) replayWithout(of Set, deeds []*deed, taken, spent map[*deed]bool
 			return compare(a.e, b.e)
 		})
 		if offer.Uses < 0 {
-			overspent = append(overspent, joins[len(joins)+offer.Uses:]...)
+			over = append(over, joins[len(joins)+offer.Uses:]...)
 		}
 	}
-	return v, lacking, overspent
+	return over
+}
+
+// seen returns the first entry by an owner, by effect, that knows of a redemption.
+func (t *trial) seen(d *deed, v *Verdict) (first *log.Entry) {
+	for h := range t.of {
+		e := t.s.Entries[h]
+		counts := t.s.auth[h][d.Entry] && t.s.Before(h).Roles[e.Peer] == log.RoleOwner && t.s.role(e, v.effective) == log.RoleOwner
+		for r := range t.taken {
+			counts = counts && (t.mum[r] || r.target != e.Peer || !t.s.concurrent(r.e, e))
+		}
+		if counts && (first == nil || compare(e, first) < 0) {
+			first = e
+		}
+	}
+	return first
+}
+
+// role returns the role that the effective deeds in its past give to the author of an entry.
+func (s *Space) role(e *log.Entry, effective []*deed) (role log.Role) {
+	for _, x := range effective {
+		if s.auth[e.Hash][x.Entry] && x.target == e.Peer {
+			role = x.changes(role)
+		}
+	}
+	return role
 }
 
 // stands reports whether the effective deeds in the past of d allow it.
@@ -300,14 +428,10 @@ func (s *Space) stands(d *deed, effective []*deed) bool {
 	if len(past) == 0 {
 		return true
 	}
-	var role log.Role
 	made, ended := false, false
 	for _, x := range effective {
 		if !past[x.Entry] {
 			continue
-		}
-		if x.target == d.e.Peer {
-			role = x.changes(role)
 		}
 		if _, creates := x.body.(log.InviteCreate); creates && x.invite == d.invite {
 			made = true
@@ -318,9 +442,9 @@ func (s *Space) stands(d *deed, effective []*deed) bool {
 	case log.InviteRedeem:
 		return made && !ended
 	case log.MemberLeave:
-		return role != 0
+		return s.role(d.e, effective) != 0
 	}
-	return role == log.RoleOwner
+	return s.role(d.e, effective) == log.RoleOwner
 }
 
 func (d *deed) changes(role log.Role) log.Role {
@@ -334,11 +458,11 @@ func (d *deed) changes(role log.Role) log.Role {
 			return d.role
 		}
 	case log.MemberRole:
-		raises := true
+		lowers := false
 		for _, c := range []log.Capability{log.CapMember, log.CapRead, log.CapWrite, log.CapManage} {
-			raises = raises && (!role.Has(c) || b.Role.Has(c))
+			lowers = lowers || role.Has(c) && !b.Role.Has(c)
 		}
-		if role != 0 && (!d.against || !raises) {
+		if role != 0 && d.against == lowers {
 			return b.Role
 		}
 	case log.MemberRemove, log.MemberLeave:

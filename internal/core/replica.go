@@ -197,6 +197,9 @@ type Acknowledgements interface {
 	// than before too, if it lost some. Other rows are ignored, and so is who is no member.
 	// It may reach the disk some seconds later; less than before does so at once.
 	Acknowledge(ctx context.Context, space SpaceID, peer PeerID, rows []LogRow) error
+	// AcknowledgeTaken is Acknowledge of rows which name entries that the peer has taken in
+	// just now: it never notes less than before.
+	AcknowledgeTaken(ctx context.Context, space SpaceID, peer PeerID, rows []LogRow) error
 	// AcknowledgeAll notes that a peer's log has the digest of a summary that was made here
 	// at mark.
 	AcknowledgeAll(ctx context.Context, space SpaceID, peer PeerID, at Summary) error

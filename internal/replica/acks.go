@@ -162,6 +162,15 @@ func (w *work) forgetPeer(space core.SpaceID, peer core.PeerID) error {
 
 // Acknowledge implements core.Acknowledgements. Rows of who is no member are ignored.
 func (r *Replica) Acknowledge(ctx context.Context, space core.SpaceID, peer core.PeerID, rows []core.LogRow) error {
+	return r.acknowledgeRows(ctx, space, peer, rows, false)
+}
+
+// AcknowledgeTaken implements core.Acknowledgements.
+func (r *Replica) AcknowledgeTaken(ctx context.Context, space core.SpaceID, peer core.PeerID, rows []core.LogRow) error {
+	return r.acknowledgeRows(ctx, space, peer, rows, true)
+}
+
+func (r *Replica) acknowledgeRows(ctx context.Context, space core.SpaceID, peer core.PeerID, rows []core.LogRow, more bool) error {
 	member, err := r.IsShared(ctx, space, peer)
 	if err != nil || !member || peer == r.self.peer {
 		return err
@@ -188,7 +197,7 @@ func (r *Replica) Acknowledge(ctx context.Context, space core.SpaceID, peer core
 	if err != nil {
 		return err
 	}
-	return r.acknowledge(ctx, space, peer, had)
+	return r.acknowledge(ctx, space, peer, had, more)
 }
 
 // knownTips returns a row with the tips that are entries of its chain here.
@@ -222,7 +231,7 @@ func (r *Replica) AcknowledgeAll(ctx context.Context, space core.SpaceID, peer c
 			return err
 		}
 	}
-	return r.acknowledge(ctx, space, peer, own)
+	return r.acknowledge(ctx, space, peer, own, false)
 }
 
 // ownChains returns the rows of own writers, and whether the log is still what a summary
@@ -292,8 +301,9 @@ func (r *Replica) asOf(ctx context.Context, space core.SpaceID, rows []core.LogR
 	})
 }
 
-// acknowledge notes what a member has of own chains.
-func (r *Replica) acknowledge(ctx context.Context, space core.SpaceID, peer core.PeerID, rows []core.LogRow) error {
+// acknowledge notes what a member has of own chains; with more, only what is more than was
+// noted before.
+func (r *Replica) acknowledge(ctx context.Context, space core.SpaceID, peer core.PeerID, rows []core.LogRow, more bool) error {
 	changed, less := false, false
 	err := r.withNotes(ctx, space, func(s *spaceNotes) {
 		for _, row := range rows {
@@ -303,6 +313,10 @@ func (r *Replica) acknowledge(ctx context.Context, space core.SpaceID, peer core
 			tips = slices.Compact(tips)
 			before := s.acks[key]
 			if slices.Equal(before, tips) {
+				continue
+			}
+			// Of a fork nobody can tell from one tip what is known of the others.
+			if more && (len(before) > 1 || highest(tips) <= highest(before)) {
 				continue
 			}
 			changed = true

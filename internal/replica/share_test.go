@@ -516,6 +516,40 @@ func TestOnlyHereOfForks(t *testing.T) {
 	}
 }
 
+// TestAcknowledgeTaken notes no less than before: what a peer says of entries that it took
+// in may come after what it said of later ones.
+func TestAcknowledgeTaken(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	a, c, space := pair(t)
+	a.drain(c, space, r)
+	own := newAuthor(t, a.id.Key(), space, 200)
+	var all []core.Entry
+	var rows []core.LogRow
+	for i := range uint64(4) {
+		e := own.write(nil, update("doc", insert(1, i, "x")))
+		all = append(all, e.Raw)
+		rows = append(rows, core.LogRow{Writer: e.Writer, Chain: e.Chain, Tips: []core.Tip{{Seq: e.Seq, Hash: e.Hash}}})
+	}
+	a.accept(space, all...)
+	for _, step := range []struct {
+		row  int
+		want int64
+	}{{1, 2}, {0, 2}, {2, 1}, {2, 1}, {3, 0}, {0, 0}} {
+		if err := a.AcknowledgeTaken(a.ctx(), space, c.Self(), rows[step.row:step.row+1]); err != nil {
+			t.Fatal(err)
+		}
+		a.wantOnlyHere(space, fmt.Sprint("taken: ", step.row), step.want, 0)
+	}
+	if err := a.Acknowledge(a.ctx(), space, c.Self(), rows[:1]); err != nil {
+		t.Fatal(err)
+	}
+	a.wantOnlyHere(space, "has less", 3, 0)
+	if err := a.AcknowledgeTaken(a.ctx(), space, peerOf(stranger(5)), rows[3:]); err != nil {
+		t.Fatal(err)
+	}
+	a.wantOnlyHere(space, "taken by a stranger", 3, 0)
+}
+
 // TestExchanges keeps what was exchanged with members, through restarts.
 func TestExchanges(t *testing.T) {
 	a, c, space := pair(t)

@@ -33,7 +33,7 @@ type Replica interface {
 	Summary(ctx context.Context, space core.SpaceID) (core.Summary, error)
 	Missing(ctx context.Context, space core.SpaceID, rows []core.LogRow) ([]core.Range, error)
 	Take(ctx context.Context, space core.SpaceID, entries []core.Entry) ([]core.Outcome, error)
-	Acknowledge(ctx context.Context, space core.SpaceID, peer core.PeerID, rows []core.LogRow) error
+	AcknowledgeTaken(ctx context.Context, space core.SpaceID, peer core.PeerID, rows []core.LogRow) error
 }
 
 // Options are what the two ends of a stream need. The functions are called by several

@@ -222,7 +222,7 @@ func (m *memory) Take(_ context.Context, space core.SpaceID, entries []core.Entr
 	return outcomes, nil
 }
 
-func (m *memory) Acknowledge(_ context.Context, space core.SpaceID, peer core.PeerID, rows []core.LogRow) error {
+func (m *memory) AcknowledgeTaken(_ context.Context, space core.SpaceID, peer core.PeerID, rows []core.LogRow) error {
 	time.Sleep(m.ackDelay)
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -266,7 +266,7 @@ func (p *pusher) writeAcks(ctx context.Context) error {
 	p.acks = make(spaceTips)
 	p.mu.Unlock()
 	for space, t := range acks {
-		err := p.Replica.Acknowledge(ctx, space, p.Pair.Peer(), t.rows())
+		err := p.Replica.AcknowledgeTaken(ctx, space, p.Pair.Peer(), t.rows())
 		if err != nil && !errors.Is(err, core.ErrNotFound) {
 			return fmt.Errorf("note acknowledgements in space %s: %w", space, err)
 		}

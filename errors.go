@@ -160,6 +160,19 @@ var (
 	ErrInvalidSeq = core.ErrInvalidSeq
 )
 
+// Errors of sync.
+var (
+	// ErrSyncOff says that there is no sync node, or that it is stopped.
+	ErrSyncOff = core.ErrSyncOff
+	// ErrInvalidAddress says that text is no multiaddr that says where a peer is and who.
+	ErrInvalidAddress = core.ErrInvalidAddress
+	// ErrUnreachable says that a peer cannot be reached now.
+	ErrUnreachable = core.ErrUnreachable
+	// ErrBlocked says that Sync.Block blocks a peer, or that it is banned for a time for
+	// having broken the protocol.
+	ErrBlocked = core.ErrBlocked
+)
+
 // RecordError says what is wrong with a record of a collection. errors.Is finds
 // ErrInvalidRecord in it for one that was to be stored, ErrCorrupt for one that is stored,
 // and what a validator returned.

@@ -3,6 +3,8 @@ package soma
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/soma-sdk/soma/internal/core"
@@ -24,7 +26,9 @@ type InviteOptions struct {
 	// ExpiresAt is when Join stops to take the ticket; zero for never. It is advice:
 	// clocks can be set. RevokeInvite ends an invite for good.
 	ExpiresAt time.Time
-	// Addresses say where the space can be had, for whoever joins over a network.
+	// Addresses say where the space can be had, for whoever joins over a network:
+	// multiaddrs with the peer ID of a member. If it is nil, those of Sync.Addrs are taken,
+	// of which there are none unless sync runs.
 	Addresses []string
 }
 
@@ -66,6 +70,9 @@ func (s Spaces) Invite(ctx context.Context, id SpaceID, role Role, opts InviteOp
 		return "", fmt.Errorf("invite: %w", err)
 	}
 	o := replica.InviteOptions{Role: role, Uses: 1, Addresses: opts.Addresses}
+	if opts.Addresses == nil {
+		o.Addresses = ticketAddresses(s.db.Sync().Addrs())
+	}
 	switch {
 	case role == RoleOwner:
 		return "", fmt.Errorf("invite: a ticket cannot make owners: %w", ErrInvalidOption)
@@ -87,6 +94,22 @@ func (s Spaces) Invite(ctx context.Context, id SpaceID, role Role, opts InviteOp
 		return err
 	})
 	return text, err
+}
+
+// maxOwnAddresses bounds the addresses in a ticket that the host program did not choose: it
+// is to stay one line.
+const maxOwnAddresses = 8
+
+// ticketAddresses returns those of this device's addresses that a ticket has: what only
+// this machine can reach if there is nothing else.
+func ticketAddresses(all []string) []string {
+	local := func(a string) bool { return strings.HasPrefix(a, "/ip4/127.") || strings.HasPrefix(a, "/ip6/::1/") }
+	chosen := slices.DeleteFunc(slices.Clone(all), local)
+	if len(chosen) == 0 {
+		chosen = all
+	}
+	chosen = slices.DeleteFunc(slices.Clone(chosen), func(a string) bool { return len(a) > ticket.MaxAddressBytes })
+	return chosen[:min(len(chosen), maxOwnAddresses)]
 }
 
 // Invites returns the invites of a space that can still be used. Errors: ErrNotFound,

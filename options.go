@@ -26,6 +26,9 @@ type options struct {
 
 	uploads    upload.Limits
 	uploadSink UploadSink // nil for the blobs
+
+	node       SyncNode // nil without
+	manualSync bool
 }
 
 // WithLogger sets where the DB reports what no call can return, such as a failure

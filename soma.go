@@ -46,6 +46,8 @@ type DB struct {
 	blobs   *blob.Blobs
 	uploads *upload.Uploads
 	search  *search.Searcher // nil without
+	node    core.Node        // nil without
+	noNode  core.Watchers    // of a status that never changes
 	logger  *slog.Logger
 	now     func() time.Time
 
@@ -117,10 +119,14 @@ func open(dir string, st *store.DB, o *options) (*DB, error) {
 		blobs.Close()
 		return nil, errors.Join(err, rep.Close())
 	}
-	return &DB{
+	db := &DB{
 		store: st, blobs: blobs, uploads: uploads, now: o.now, replica: rep, hub: hub, agents: events.NewAgentHub(), mailbox: drafts, collections: collections,
 		search: searcher, logger: o.logger,
-	}, nil
+	}
+	if err := db.startSync(o); err != nil {
+		return nil, errors.Join(err, db.closeParts())
+	}
+	return db, nil
 }
 
 // Close finishes what calls have begun, closes all subscriptions and the
@@ -131,18 +137,24 @@ func (db *DB) Close() error {
 		db.mu.Lock()
 		db.closing = true
 		db.mu.Unlock()
-		db.closeSearch()       // first, since calls may wait for it
-		db.uploads.Interrupt() // or for what a sink does
-		db.calls.Wait()
-		db.hub.Close()
-		db.collections.Close()
-		db.agents.Close()
-		db.mailbox.Close()
-		db.uploads.Close() // before what they upload into
-		db.blobs.Close()
-		db.err = errors.Join(db.replica.Close(), db.store.Close())
+		db.err = errors.Join(db.closeParts(), db.store.Close())
 	})
 	return db.err
+}
+
+// closeParts ends everything above the store.
+func (db *DB) closeParts() error {
+	err := db.closeSync()  // first, since calls may wait for it, and peers bring in entries
+	db.closeSearch()       // next, since calls may wait for it, too
+	db.uploads.Interrupt() // or for what a sink does
+	db.calls.Wait()
+	db.hub.Close()
+	db.collections.Close()
+	db.agents.Close()
+	db.mailbox.Close()
+	db.uploads.Close() // before what they upload into
+	db.blobs.Close()
+	return errors.Join(err, db.replica.Close())
 }
 
 // begin admits a call, which must call end when it is done.

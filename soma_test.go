@@ -163,6 +163,7 @@ func TestOptionsAreCheckedBeforeTheDisk(t *testing.T) {
 		"nil clock":      soma.WithClock(nil),
 		"nil key":        soma.WithIdentity(nil),
 		"nil sink":       soma.WithUploadSink(nil),
+		"nil node":       soma.WithSync(nil),
 		"no workers":     soma.WithUploadWorkers(0),
 		"many workers":   soma.WithUploadWorkers(soma.MaxUploadWorkers + 1),
 		"less attempts":  soma.WithUploadAttempts(-1),
@@ -537,6 +538,20 @@ func TestUseAfterClose(t *testing.T) {
 	}
 	if ev, ok := <-db.Subscribe(t.Context()); ok {
 		t.Errorf("Subscribe after Close yields %+v, want a closed channel", ev)
+	}
+	if _, err := db.Sync().Status(t.Context()); !errors.Is(err, soma.ErrClosed) {
+		t.Errorf("Sync.Status after Close = %v, want ErrClosed", err)
+	}
+	for name, err := range map[string]error{
+		"Start": db.Sync().Start(t.Context()), "Stop": db.Sync().Stop(t.Context()), "Connect": db.Sync().Connect(t.Context(), "x"),
+		"Block": db.Sync().Block(t.Context(), peer), "Allow": db.Sync().Allow(t.Context(), peer),
+	} {
+		if !errors.Is(err, soma.ErrClosed) {
+			t.Errorf("Sync.%s after Close = %v, want ErrClosed", name, err)
+		}
+	}
+	if _, ok := <-db.Sync().Watch(t.Context()); ok {
+		t.Error("Sync.Watch after Close has a value, want a closed channel")
 	}
 	if job, ok := <-db.Uploads().Watch(t.Context()); ok {
 		t.Errorf("Watch after Close yields %+v, want a closed channel", job)

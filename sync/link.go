@@ -1,0 +1,302 @@
+package somasync
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/sync/internal/exchange"
+	"github.com/soma-sdk/soma/sync/internal/live"
+	"github.com/soma-sdk/soma/sync/internal/wire"
+)
+
+// When something with a partner fails, it is tried again after firstRetry, and then after
+// about twice as long each time.
+const (
+	firstRetry   = 500 * time.Millisecond
+	longestRetry = time.Minute
+	// joinRetry is how often who may have the space of a ticket is asked.
+	joinRetry = 10 * time.Second
+	// maxPulls is from how many partners this node pulls at a time.
+	maxPulls = 8
+)
+
+// link is what is done with a peer that is no stranger: a partner, one that holds a ticket,
+// or one that is asked for the space of a ticket.
+type link struct {
+	s      *session
+	rem    *remote
+	cancel context.CancelFunc
+	pull   bell // there is something in wanted
+	tell   bell // of other members
+	learn  bell // where the peer is
+	joins  int  // how many tickets to pass over next
+	retry  bell // a stream that the peer refused may be welcome now
+
+	mu     sync.Mutex
+	wanted map[core.SpaceID]bool // spaces to pull, "" for all
+}
+
+// link begins one, unless there is one.
+func (s *session) link(ctx context.Context, rem *remote) {
+	ctx, cancel := context.WithCancel(ctx)
+	ln := &link{s: s, rem: rem, cancel: cancel, pull: newBell(), tell: newBell(), learn: newBell(), retry: newBell(), wanted: map[core.SpaceID]bool{}}
+	if !rem.setLink(ln) {
+		cancel()
+		return
+	}
+	s.host.ConnManager().Protect(rem.id, protection)
+	queue := s.feed.Open() // before the first pull: between the two nothing is lost
+	ln.want("")
+	s.tasks.start(func() { ln.pulls(ctx) })
+	s.tasks.start(func() { ln.tells(ctx) })
+	s.tasks.start(func() { ln.learns(ctx) })
+	pushes := s.tasks.start(func() {
+		defer queue.Close()
+		ln.pushes(ctx, queue)
+	})
+	if !pushes {
+		queue.Close()
+	}
+}
+
+// unlink ends the link with a peer.
+func (s *session) unlink(rem *remote) {
+	if rem.link() == nil {
+		return
+	}
+	s.host.ConnManager().Unprotect(rem.id, protection)
+	rem.cut(wire.CodeParted)
+}
+
+// content reports whether enough partners are connected, so that a peer need not be dialed:
+// of each space that it shares somebody is.
+func (s *session) content(p core.PeerID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	links := 0
+	for _, rem := range s.remotes {
+		if rem.link() != nil {
+			links++
+		}
+	}
+	if links < s.node.o.maxPeers {
+		return false
+	}
+	shared, err := s.replica.Shared(context.Background(), p)
+	if err != nil {
+		return true
+	}
+	for _, space := range shared {
+		if !s.hastened[space] {
+			return false
+		}
+	}
+	return true
+}
+
+// membersChanged looks again at what depends on who is a member: streams that were refused,
+// who may be told of whom, and whether the peer's addresses are kept.
+func (ln *link) membersChanged() {
+	ln.retry.ring()
+	ln.tell.ring()
+	ln.learn.ring()
+}
+
+// learns keeps where the peer can be reached, until ctx ends.
+func (ln *link) learns(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ln.learn:
+			ln.s.learn(ctx, ln.rem)
+		}
+	}
+}
+
+// want asks for a pull of a space, or of all for "". Those asked for meanwhile are one.
+func (ln *link) want(space core.SpaceID) {
+	ln.mu.Lock()
+	ln.wanted[space] = true
+	ln.mu.Unlock()
+	ln.pull.ring()
+}
+
+// takeWanted returns the spaces to pull, none for all.
+func (ln *link) takeWanted() (only []core.SpaceID) {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if !ln.wanted[""] {
+		for space := range ln.wanted {
+			only = append(only, space)
+		}
+	}
+	clear(ln.wanted)
+	return only
+}
+
+// pulls pulls from the peer when it is asked to, and from time to time, until ctx ends.
+func (ln *link) pulls(ctx context.Context) {
+	s := ln.s
+	failures := 0
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			ln.want("")
+			continue
+		case <-ln.pull:
+		}
+		if !s.enterPull(ctx) {
+			return
+		}
+		only := ln.takeWanted()
+		err := ln.pullOnce(ctx, only)
+		s.leavePull()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil:
+			failures = 0
+		default:
+			failures++
+		}
+		ln.learn.ring() // where it is changes, too
+		timer.Reset(ln.nextPull(ctx, failures))
+		s.node.watch.Changed()
+	}
+}
+
+// nextPull returns when to pull though nothing says that there is something.
+func (ln *link) nextPull(ctx context.Context, failures int) time.Duration {
+	if failures > 0 {
+		return jitter(min(longestRetry, firstRetry<<min(failures-1, 10)))
+	}
+	interval := ln.s.node.o.antiEntropy
+	if awaited, err := ln.s.replica.Awaited(ctx); err == nil && len(awaited) > 0 {
+		interval = min(interval, joinRetry)
+	}
+	return jitter(interval)
+}
+
+func (s *session) enterPull(ctx context.Context) bool {
+	select {
+	case s.pulling <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (s *session) leavePull() { <-s.pulling }
+
+// pushes keeps a live stream to the peer until ctx ends.
+func (ln *link) pushes(ctx context.Context, queue *live.Queue) {
+	for failures := 0; ctx.Err() == nil; failures++ {
+		began := time.Now()
+		err := ln.pushOnce(ctx, queue)
+		if time.Since(began) > longestRetry {
+			failures = 0
+		}
+		if !interrupted(err) {
+			ln.s.logger.Debug("soma: a live stream ended", "peer", ln.rem.peer.String(), "error", err)
+		}
+		wait := time.NewTimer(jitter(min(longestRetry, firstRetry<<min(failures, 10))))
+		select {
+		case <-ctx.Done():
+		case <-ln.retry:
+			failures = 0
+		case <-wait.C:
+		}
+		wait.Stop()
+	}
+}
+
+func (ln *link) pushOnce(ctx context.Context, queue *live.Queue) error {
+	ctx, st, leave, err := ln.s.open(ctx, ln.rem, protocolLive)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	err = live.Push(ctx, st, queue, ln.s.liveOptions(ln.rem))
+	ln.s.judge(ln.rem, err)
+	return err
+}
+
+// liveOptions say what live streams with a peer have to do with the rest.
+func (s *session) liveOptions(rem *remote) live.Options {
+	return live.Options{
+		Replica: s.replica, Pair: rem.pair, Logger: s.logger,
+		Pull: func(space core.SpaceID) {
+			if ln := rem.link(); ln != nil {
+				ln.want(space)
+			}
+		},
+		Offend: func(err error) { s.offend(rem, offenceEntry, err) },
+	}
+}
+
+// serveLive takes in what a peer pushes.
+func (s *session) serveLive(ctx context.Context, rem *remote, st wire.Stream) error {
+	err := live.Receive(ctx, st, s.liveOptions(rem))
+	if ln := rem.link(); ln != nil && wire.IsParted(err) {
+		ln.want("") // to be shown why
+	}
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// judge notes it if an error says that a peer broke the protocol.
+func (s *session) judge(rem *remote, err error) {
+	if wire.IsOffence(err) {
+		s.offend(rem, offenceProtocol, err)
+	}
+}
+
+// pullOnce pulls spaces, all if there is none. It returns an error if something is missing
+// still, so that it is tried again.
+func (ln *link) pullOnce(ctx context.Context, only []core.SpaceID) error {
+	if len(only) > wire.MaxOnly {
+		only = nil
+	}
+	ctx, st, leave, err := ln.s.open(ctx, ln.rem, protocolSync)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	opts := exchange.PullOptions{Only: only, Joins: ln.joins}
+	if only == nil {
+		ln.joins += wire.MaxJoins // if there are more tickets, others the next time
+	}
+	result, err := exchange.Pull(ctx, st, ln.s.replica, ln.rem.pair, opts)
+	ln.s.judge(ln.rem, err)
+	if result.Rejected > 0 {
+		ln.s.offend(ln.rem, offenceEntry, errRejected)
+	}
+	switch {
+	case err != nil:
+		return err
+	case len(result.Partial) > 0:
+		return errPartial
+	}
+	return nil
+}
+
+var (
+	errRejected = errors.New("soma: a peer passes on entries that break a rule")
+	errPartial  = errors.New("soma: a peer has not given all that it has")
+)
+
+// serveSync answers what a peer asks. One that shows a ticket is a stranger no more.
+func (s *session) serveSync(ctx context.Context, rem *remote, st wire.Stream) error {
+	return exchange.Serve(ctx, st, s.replica, rem.pair, exchange.ServeOptions{Joined: s.members.ring})
+}

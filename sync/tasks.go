@@ -1,0 +1,56 @@
+package somasync
+
+import "sync"
+
+// tasks are goroutines with one owner, which waits for them. Unlike a WaitGroup it may be
+// asked to begin one while it waits: that is refused then.
+type tasks struct {
+	mu     sync.Mutex
+	wg     sync.WaitGroup
+	closed bool
+}
+
+// begin admits a task, which must call end.
+func (t *tasks) begin() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed {
+		return false
+	}
+	t.wg.Add(1)
+	return true
+}
+
+func (t *tasks) end() { t.wg.Done() }
+
+// start runs f in a goroutine, unless the tasks are to end.
+func (t *tasks) start(f func()) bool {
+	if !t.begin() {
+		return false
+	}
+	go func() {
+		defer t.end()
+		f()
+	}()
+	return true
+}
+
+// close admits no more, and waits for those that run.
+func (t *tasks) close() {
+	t.mu.Lock()
+	t.closed = true
+	t.mu.Unlock()
+	t.wg.Wait()
+}
+
+// bell wakes one goroutine, once for any number of rings that it did not hear yet.
+type bell chan struct{}
+
+func newBell() bell { return make(bell, 1) }
+
+func (b bell) ring() {
+	select {
+	case b <- struct{}{}:
+	default:
+	}
+}

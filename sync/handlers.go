@@ -15,7 +15,7 @@ import (
 const (
 	maxSyncStreams  = 4
 	maxLiveStreams  = 2 // the one that is about to end, and the next
-	maxBlobStreams  = 8
+	maxBlobStreams  = 16 // package fetch has a bound of its own
 	maxPeersStreams = 2
 
 	// A stranger may have one stream, of /soma/sync/1, and all together so many.
@@ -37,6 +37,7 @@ func (s *session) handlers() []handler {
 	return []handler{
 		{protocolSync, maxSyncStreams, true, s.serveSync},
 		{protocolLive, maxLiveStreams, false, s.serveLive},
+		{protocolBlob, maxBlobStreams, false, s.serveBlob},
 		{protocolPeers, maxPeersStreams, false, s.serveTold},
 	}
 }
@@ -76,7 +77,9 @@ func (s *session) handle(ctx context.Context, h handler, st network.Stream) {
 	ctx, leave, ok := rem.use(ctx, st, true, most)
 	if !ok {
 		refuse(st, wire.CodeBusy)
-		s.offend(rem, offenceFlood, errTooManyStreams)
+		if rem.link() == nil { // partners may just be faster than this node is in noticing an end
+			s.offend(rem, offenceFlood, errTooManyStreams)
+		}
 		return
 	}
 	defer leave()

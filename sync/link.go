@@ -69,7 +69,7 @@ func (s *session) unlink(rem *remote) {
 		return
 	}
 	s.host.ConnManager().Unprotect(rem.id, protection)
-	rem.cut(wire.CodeParted)
+	rem.part()
 }
 
 // content reports whether enough partners are connected, so that a peer need not be dialed:

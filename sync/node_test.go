@@ -191,6 +191,22 @@ func TestRemovalWhileConnected(t *testing.T) {
 	}
 }
 
+func TestLeave(t *testing.T) {
+	t.Parallel()
+	a, b := newDevice(t), newDevice(t)
+	space := a.create(t)
+	b.join(t, a.invite(t, space, soma.RoleEditor, 1))
+	eventually(t, "a is connected", func() bool { return a.status(t, space).Peers == 1 })
+	if err := b.Spaces().Leave(t.Context(), space); err != nil {
+		t.Fatalf("Leave = %v", err)
+	}
+	eventually(t, "a learns of it", func() bool {
+		members, err := a.Spaces().Members(t.Context(), space)
+		return err == nil && len(members) == 1
+	})
+	eventually(t, "the two have nothing to do with each other", func() bool { return a.status(t, space).Peers == 0 })
+}
+
 func TestSuppliedHost(t *testing.T) {
 	t.Parallel()
 	_, key, err := ed25519.GenerateKey(nil)

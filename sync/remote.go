@@ -127,25 +127,38 @@ func (r *remote) setLink(ln *link) bool {
 	return true
 }
 
-// cut ends what goes on with the remote. It waits for nothing.
-func (r *remote) cut(code wire.Code) {
+// part ends what goes on with the remote as a partner. It waits for nothing. What it asks
+// goes on: it is told that it is no member any more, and each answer depends on that.
+func (r *remote) part() {
+	r.cut(wire.CodeParted, func(o *openStream) bool { return !o.inbound || o.Protocol() != protocolSync })
+}
+
+// cut resets streams, and ends the link.
+func (r *remote) cut(code wire.Code, which func(*openStream) bool) {
 	r.mu.Lock()
-	ln, streams := r.ln, r.streams
-	r.ln, r.streams, r.strange = nil, map[*openStream]bool{}, time.Now()
+	ln := r.ln
+	var cut []*openStream
+	for o := range r.streams {
+		if which(o) {
+			cut = append(cut, o)
+			delete(r.streams, o)
+		}
+	}
+	r.ln, r.strange = nil, time.Now()
 	r.mu.Unlock()
 	if ln != nil {
 		ln.cancel()
 	}
-	for o := range streams {
+	for _, o := range cut {
 		o.cancel()
 		_ = o.ResetWithError(network.StreamErrorCode(code)) // an error says that it has ended
 	}
 }
 
-// end is cut when the remote is connected no more.
+// end ends all that goes on with a remote that is connected no more.
 func (r *remote) end(code wire.Code) {
 	r.mu.Lock()
 	r.ended = true
 	r.mu.Unlock()
-	r.cut(code)
+	r.cut(code, func(*openStream) bool { return true })
 }

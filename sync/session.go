@@ -15,6 +15,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/sync/internal/fetch"
 	"github.com/soma-sdk/soma/sync/internal/live"
 	"github.com/soma-sdk/soma/sync/internal/wire"
 )
@@ -43,6 +44,8 @@ type session struct {
 	search  bell // spaces to find members of may have changed
 	dialer  *dialer
 	feed    *live.Feed
+	fetcher *fetch.Fetcher
+	blobs   *fetch.Server
 	pulling chan struct{} // has a value for each pull that runs
 	undo    []func()      // what was added to the host and the directory
 
@@ -68,6 +71,7 @@ func startSession(ctx context.Context, n *Node, r core.Replica) (_ *session, err
 	running, cancel := context.WithCancel(context.Background())
 	s.cancel, s.onEnd = cancel, func(f func()) func() bool { return context.AfterFunc(running, f) }
 	s.dialer = newDialer(s)
+	s.fetcher, s.blobs = s.newFetcher(), fetch.NewServer(r)
 	if err := s.begin(ctx, running); err != nil {
 		return nil, errors.Join(err, s.stop())
 	}
@@ -106,6 +110,7 @@ func (s *session) begin(ctx, running context.Context) error {
 	}
 	s.tasks.start(func() { s.keepOrder(running) })
 	s.tasks.start(func() { s.dialer.run(running) })
+	s.tasks.start(func() { s.fetcher.Run(running) })
 	s.members.ring()
 	if err := ctx.Err(); err != nil {
 		return err
@@ -155,6 +160,9 @@ func (s *session) hear(n core.News) {
 	if n.Members {
 		s.members.ring()
 		s.search.ring()
+	}
+	if n.Blobs {
+		s.fetcher.Changed(n.Space)
 	}
 }
 
@@ -247,6 +255,7 @@ func (s *session) keepOrder(ctx context.Context) {
 			s.logger.Error("soma: sync cannot tell partners", "error", err)
 		}
 		s.dialer.refresh()
+		s.fetcher.PeersChanged()
 		s.node.watch.Changed()
 	}
 }
@@ -336,7 +345,8 @@ func (s *session) isRelay(id peer.ID) bool {
 
 // sendAway ends what there is with a peer that is refused.
 func (s *session) sendAway(rem *remote) {
-	s.unlink(rem)
+	s.host.ConnManager().Unprotect(rem.id, protection)
+	rem.cut(wire.CodeParted, func(*openStream) bool { return true })
 	if s.own() {
 		s.close(rem.id)
 	}

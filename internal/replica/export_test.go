@@ -87,3 +87,6 @@ func (r *Replica) LiveDocs() (docs, instances int, size int64) {
 
 // LivePatience is how long others wait for a host's function.
 const LivePatience = livePatience
+
+// ForgetLogs drops the logs from memory.
+func (r *Replica) ForgetLogs() { r.logs.reset() }

@@ -235,12 +235,38 @@ func (r *Replica) Has(ctx context.Context, space core.SpaceID, hashes []core.Has
 	return all, err
 }
 
-// Take implements core.SharedLog.
+// Take implements core.SharedLog. What is stored already it neither verifies nor writes.
 func (r *Replica) Take(ctx context.Context, space core.SpaceID, entries []core.Entry) ([]core.Outcome, error) {
-	return r.acceptBy(ctx, r.writeSynced, space, inspectAll(entries), func(w *work) (bool, error) {
+	outcomes := make([]core.Outcome, len(entries))
+	hashes := make([]core.Hash, len(entries))
+	for i, e := range entries {
+		hashes[i] = e.Hash()
+	}
+	known, err := r.Has(ctx, space, hashes)
+	if err != nil {
+		return nil, err
+	}
+	var fresh []core.Entry
+	var at []int
+	for i, is := range known {
+		if outcomes[i] = (core.Outcome{Hash: hashes[i], Status: core.EntryKnown}); !is {
+			fresh, at = append(fresh, entries[i]), append(at, i)
+		}
+	}
+	if len(fresh) == 0 {
+		return outcomes, r.syncWaiting(ctx) // others may have taken them a moment ago
+	}
+	taken, err := r.acceptBy(ctx, r.writeSynced, space, inspectAll(fresh), func(w *work) (bool, error) {
 		kept, err := w.Joining(space)
 		return kept != nil, err
 	})
+	if err != nil {
+		return nil, err
+	}
+	for i, o := range taken {
+		outcomes[at[i]] = o
+	}
+	return outcomes, nil
 }
 
 // SealSpace implements core.SharedLog.

@@ -26,6 +26,8 @@ const maxNotes = 4096
 type notes struct {
 	mu     sync.Mutex
 	spaces map[core.SpaceID]*spaceNotes
+
+	removals int // of members, see forgetPeer
 }
 
 type spaceNotes struct {
@@ -33,6 +35,7 @@ type spaceNotes struct {
 	exchanges map[core.PeerID]core.ExchangeRecord
 	dirty     map[ackKey]bool
 	exchanged map[core.PeerID]bool // dirty, too
+	flushing  bool                 // a job writes what was dirty
 }
 
 type ackKey struct {
@@ -42,38 +45,38 @@ type ackKey struct {
 
 func newNotes() *notes { return &notes{spaces: map[core.SpaceID]*spaceNotes{}} }
 
-func (s *spaceNotes) clean() bool { return len(s.dirty) == 0 && len(s.exchanged) == 0 }
+func (s *spaceNotes) clean() bool { return len(s.dirty) == 0 && len(s.exchanged) == 0 && !s.flushing }
 
 // withNotes calls fn, under the lock, with the notes of a space, which it reads if it must.
 func (r *Replica) withNotes(ctx context.Context, space core.SpaceID, fn func(*spaceNotes)) error {
 	n := r.notes
-	n.mu.Lock()
-	if s := n.spaces[space]; s != nil {
-		fn(s)
+	for {
+		n.mu.Lock()
+		if s := n.spaces[space]; s != nil {
+			fn(s)
+			n.mu.Unlock()
+			return nil
+		}
+		removals := n.removals
 		n.mu.Unlock()
-		return nil
-	}
-	n.mu.Unlock()
-	// In a job, as loadCircle: no removal of a member may come between.
-	return r.store.Write(ctx, func(tx core.Tx) error {
-		acks, err := tx.Acks(space, core.PeerID{})
-		if err != nil {
-			return err
-		}
-		exchanges, err := tx.Exchanges(space)
-		if err != nil {
-			return err
-		}
-		tx.OnCommit(func() {
-			n.mu.Lock()
-			defer n.mu.Unlock()
-			if n.spaces[space] == nil {
-				n.put(space, acks, exchanges)
+		var acks []core.AckRecord
+		var exchanges []core.ExchangeRecord
+		err := r.store.Read(ctx, func(v core.View) (err error) {
+			if acks, err = v.Acks(space, core.PeerID{}); err != nil {
+				return err
 			}
-			fn(n.spaces[space])
+			exchanges, err = v.Exchanges(space)
+			return err
 		})
-		return nil
-	})
+		if err != nil {
+			return err
+		}
+		n.mu.Lock()
+		if n.spaces[space] == nil && removals == n.removals { // else what was read may be of an ex-member
+			n.put(space, acks, exchanges)
+		}
+		n.mu.Unlock()
+	}
 }
 
 func (n *notes) put(space core.SpaceID, acks []core.AckRecord, exchanges []core.ExchangeRecord) {
@@ -109,18 +112,27 @@ func (r *Replica) flushNotes(ctx context.Context) error {
 				}
 			}
 			for peer := range s.exchanged {
-				if err := tx.PutExchange(id, s.exchanges[peer]); err != nil {
-					return err
+				if e, ok := s.exchanges[peer]; ok {
+					if err := tx.PutExchange(id, e); err != nil {
+						return err
+					}
 				}
 			}
-			if s.clean() {
+			if len(s.dirty)+len(s.exchanged) == 0 {
 				continue
 			}
 			dirty, exchanged := s.dirty, s.exchanged
 			s.dirty, s.exchanged = map[ackKey]bool{}, map[core.PeerID]bool{}
+			s.flushing = true
+			tx.OnCommit(func() {
+				n.mu.Lock()
+				defer n.mu.Unlock()
+				s.flushing = false
+			})
 			tx.OnRollback(func() {
 				n.mu.Lock()
 				defer n.mu.Unlock()
+				s.flushing = false
 				maps.Copy(s.dirty, dirty)
 				maps.Copy(s.exchanged, exchanged)
 			})
@@ -147,6 +159,7 @@ func (w *work) forgetPeer(space core.SpaceID, peer core.PeerID) error {
 	w.OnCommit(func() {
 		n.mu.Lock()
 		defer n.mu.Unlock()
+		n.removals++
 		s := n.spaces[space]
 		if s == nil {
 			return
@@ -237,26 +250,14 @@ func (r *Replica) AcknowledgeAll(ctx context.Context, space core.SpaceID, peer c
 // ownChains returns the rows of own writers, and whether the log is still what a summary
 // says; nothing if that is of another epoch.
 func (r *Replica) ownChains(ctx context.Context, space core.SpaceID, at core.Summary) (own []core.LogRow, same bool, err error) {
-	var writers []core.WriterRecord
-	err = r.store.Read(ctx, func(v core.View) error {
-		writers, err = v.WritersOf(r.self.peer)
-		return err
-	})
-	if err != nil {
-		return nil, false, err
-	}
 	err = r.withLog(ctx, space, func(c *cachedLog, epoch core.Incarnation) error {
 		own = nil
 		if at.Mark.Epoch != epoch {
 			return nil
 		}
 		same = c.tree.last == at.Mark.Row
-		for _, w := range writers {
-			for _, chain := range []core.Chain{core.ChainMembership, core.ChainContent} {
-				if row := c.tree.rows[rowKey{w.ID, chain}]; row != nil {
-					own = append(own, row.log())
-				}
-			}
+		for _, row := range c.tree.own {
+			own = append(own, row.log())
 		}
 		return nil
 	})
@@ -452,10 +453,8 @@ func (r *Replica) OnlyHere(ctx context.Context, space core.SpaceID) (entries, ta
 	}
 	forked := map[rowKey]bool{}
 	err = r.withLog(ctx, space, func(c *cachedLog, _ core.Incarnation) error {
-		for key, row := range c.tree.rows {
-			if len(row.tips) > 1 {
-				forked[key] = true
-			}
+		for _, row := range c.tree.own {
+			forked[row.rowKey] = len(row.tips) > 1
 		}
 		return nil
 	})

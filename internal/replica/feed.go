@@ -17,6 +17,7 @@ type storedEntry struct {
 	tip    core.Tip
 	prev   core.Hash
 	own    bool // made here
+	self   bool // by the local member
 	raw    core.Entry
 }
 
@@ -24,6 +25,7 @@ type storedEntry struct {
 func (w *work) keepStored(space *core.SpaceRecord, rec *core.EntryRecord, e *log.Entry) {
 	w.stored = append(w.stored, storedEntry{
 		space: space.ID, row: rec.Key, key: rec.Writer, writer: e.Writer, chain: e.Chain, tip: core.Tip{Seq: e.Seq, Hash: e.Hash}, prev: e.Prev, raw: e.Raw,
+		self: e.Peer == w.r.self.peer,
 	})
 }
 

@@ -151,7 +151,7 @@ func (l *logs) install(c *cachedLog, tree *rowTree) {
 func (r *Replica) buildTree(ctx context.Context, id core.SpaceID) (*rowTree, error) {
 	var tree *rowTree
 	err := r.readSpace(ctx, id, func(v core.View, space *core.SpaceRecord) (err error) {
-		tree, err = readTree(v, space)
+		tree, err = readTree(v, space, r.self.peer)
 		return err
 	})
 	if err != nil {
@@ -178,7 +178,7 @@ func (r *Replica) syncTo(ctx context.Context, row int64) error {
 
 // readTree reads the rows of a log. A chain has a fork if it has more entries than its
 // highest seq says.
-func readTree(v core.View, space *core.SpaceRecord) (*rowTree, error) {
+func readTree(v core.View, space *core.SpaceRecord, self core.PeerID) (*rowTree, error) {
 	heads, err := v.Heads(space.Key)
 	if err != nil {
 		return nil, err
@@ -205,7 +205,7 @@ func readTree(v core.View, space *core.SpaceRecord) (*rowTree, error) {
 		if err != nil {
 			return nil, err
 		}
-		row := &treeRow{rowKey: rowKey{writer.ID, c.Chain}, key: c.Writer, tips: []core.Tip{{Seq: head.Seq, Hash: head.Hash}}, last: head.Entry}
+		row := &treeRow{rowKey: rowKey{writer.ID, c.Chain}, key: c.Writer, own: writer.Peer == self, tips: []core.Tip{{Seq: head.Seq, Hash: head.Hash}}, last: head.Entry}
 		if c.Count != head.Seq {
 			if row.tips, row.last, err = readTips(v, head); err != nil {
 				return nil, err

@@ -15,6 +15,7 @@ import (
 // follow from the rows alone, and these from the set of entries, whatever their order.
 type rowTree struct {
 	rows map[rowKey]*treeRow
+	own  []*treeRow // those of the local member's writers
 	root treeNode
 	last int64  // the highest row of an entry
 	size uint64 // how many entries there are
@@ -44,6 +45,7 @@ const maxTreeDepth = 2 * len(core.WriterID{})
 type treeRow struct {
 	rowKey
 	key  int64      // of the writer in the store
+	own  bool       // it is one of the local member's
 	tips []core.Tip // in order of Hash
 	last int64      // the highest row of an entry
 }
@@ -77,7 +79,7 @@ func (t *rowTree) add(e *storedEntry) {
 	key := rowKey{e.writer, e.chain}
 	row := t.rows[key]
 	if row == nil {
-		row = &treeRow{rowKey: key, key: e.key}
+		row = &treeRow{rowKey: key, key: e.key, own: e.self}
 		t.put(row)
 	} else {
 		t.root.touch(key, 0)
@@ -98,6 +100,9 @@ func compareTips(a, b core.Tip) int { return bytes.Compare(a.Hash[:], b.Hash[:])
 func (t *rowTree) put(row *treeRow) {
 	t.rows[row.rowKey] = row
 	t.root.put(row, 0)
+	if row.own {
+		t.own = append(t.own, row)
+	}
 	t.last = max(t.last, row.last)
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/log"
 )
 
 // BenchmarkShared measures what a sync node asks for, of a space of 10,000 entries by 100
@@ -101,6 +102,43 @@ func BenchmarkShared(b *testing.B) {
 		for b.Loop() {
 			_, err := s.Take(ctx, space, page)
 			check(b, err)
+		}
+	})
+}
+
+// BenchmarkSummaries measures what it costs to learn that nothing changed in 1,000 spaces.
+func BenchmarkSummaries(b *testing.B) {
+	s := openSite(b, siteOptions{noVerify: true})
+	peer := peerOf(stranger(1))
+	var spaces []core.SpaceID
+	for range 1000 {
+		space := s.create("space")
+		if err := s.AddMember(s.ctx(), space, peer, log.RoleEditor, log.KindDevice); err != nil {
+			b.Fatal(err)
+		}
+		spaces = append(spaces, space)
+	}
+	b.Run("Summary", func(b *testing.B) {
+		for b.Loop() {
+			for _, space := range spaces {
+				s.summary(space)
+			}
+		}
+	})
+	b.Run("AcknowledgeAll", func(b *testing.B) {
+		for b.Loop() {
+			for _, space := range spaces {
+				if err := s.AcknowledgeAll(s.ctx(), space, peer, s.summary(space)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}
+	})
+	b.Run("Shared", func(b *testing.B) {
+		for b.Loop() {
+			if n := len(s.shared(peer)); n != len(spaces) {
+				b.Fatalf("%d spaces, want %d", n, len(spaces))
+			}
 		}
 	})
 }

@@ -141,13 +141,12 @@ func (r *Replica) Join(ctx context.Context, t ticket.Ticket, kind log.Kind) (Spa
 			return err
 		}
 		joined = Space{*space, a.Now().Role(r.self.peer)}
-		if joined.Role != 0 {
-			return nil // already
-		}
 		v, known := a.Now().Invite(j.invite())
 		switch {
-		case !known:
+		case !known: // also of a member, who may have been removed without knowing yet
 			return w.setJoining(t.Space, j)
+		case joined.Role != 0:
+			return nil // already
 		case !v.Open():
 			return fmt.Errorf("invite %s is revoked or used up: %w", v.ID, core.ErrForbidden)
 		}
@@ -236,9 +235,9 @@ func (w *work) joinNow(a *authority) error {
 	switch {
 	case a.Now().Role(w.r.self.peer) != 0 && !j.redeemed.IsZero():
 		return nil // until somebody has the redemption, see Acknowledge
-	case a.Now().Role(w.r.self.peer) != 0:
 	case !known:
 		return nil
+	case a.Now().Role(w.r.self.peer) != 0:
 	case !j.redeemed.IsZero():
 		w.r.logger.Warn("ticket is of no use any more: who joined by it is no member", "space", a.space.ID)
 	case !v.Open():

@@ -11,6 +11,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -419,5 +421,50 @@ func same(t testing.TB, space core.SpaceID, sites ...*site) {
 		if got := s.summary(space); got.Digest != want.Digest || got.Rows != want.Rows {
 			t.Errorf("digest = %s of %d rows, want %s of %d", got.Digest, got.Rows, want.Digest, want.Rows)
 		}
+	}
+}
+
+// importSpace brings a space as a file does.
+func (s *site) importSpace(from *site, space core.SpaceID) {
+	s.t.Helper()
+	var b bytes.Buffer
+	if err := from.Export(from.ctx(), space, &b); err != nil {
+		s.t.Fatalf("Export = %v", err)
+	}
+	spool, err := s.Spool(s.ctx(), &b)
+	if err != nil {
+		s.t.Fatalf("Spool = %v", err)
+	}
+	defer spool.Discard()
+	if err := s.Import(s.ctx(), spool); err != nil {
+		s.t.Fatalf("Import = %v", err)
+	}
+}
+
+// writer returns the writer of the newest entry.
+func (s *site) writer(space core.SpaceID) core.WriterID {
+	s.t.Helper()
+	all := s.entries(space)
+	e, err := log.Decode(all[len(all)-1])
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return e.Writer
+}
+
+// copyDir copies a closed directory over another, all but its lock.
+func copyDir(t testing.TB, from, to string) {
+	t.Helper()
+	old, err := os.ReadDir(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range old {
+		if err := os.RemoveAll(filepath.Join(to, f.Name())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
 	}
 }

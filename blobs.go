@@ -189,14 +189,25 @@ func (b *Blob) ReadAt(p []byte, offset int64) (int, error) { return b.content.Re
 func (b *Blob) Close() error { return b.content.Close() }
 
 // Open opens a blob. ctx counts until it returns. A blob that is removed meanwhile can be
-// read to its end. Errors: those of Blobs; ErrNotHere, which is ErrNotFound too, if its
-// bytes have not come to this machine; ErrCorrupt for damaged ones.
-func (b Blobs) Open(ctx context.Context, space SpaceID, cid CID) (*Blob, error) {
+// read to its end. It waits for no other machine, unless WithFetch says so. Errors: those of
+// Blobs; ErrNotHere, which is ErrNotFound too, if its bytes have not come to this machine;
+// ErrCorrupt for damaged ones; those of WithFetch; ErrInvalidOption.
+func (b Blobs) Open(ctx context.Context, space SpaceID, cid CID, opts ...OpenOption) (*Blob, error) {
+	o, err := collectOpen(opts)
+	if err != nil {
+		return nil, aboutBlob("open", cid, err)
+	}
 	if err := b.begin(space); err != nil {
 		return nil, err
 	}
 	defer b.db.end()
 	rec, content, err := b.db.blobs.Open(ctx, space, cid)
+	if o.fetch && (errors.Is(err, core.ErrNotHere) || errors.Is(err, core.ErrCorrupt)) {
+		if err := b.bring(ctx, space, cid, o); err != nil {
+			return nil, aboutBlob("fetch", cid, err)
+		}
+		rec, content, err = b.db.blobs.Open(ctx, space, cid)
+	}
 	if err != nil {
 		return nil, aboutBlob("open", cid, err)
 	}

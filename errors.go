@@ -128,6 +128,8 @@ var (
 	ErrDiskFull = core.ErrDiskFull
 	// ErrNotHere says that a space holds a blob whose bytes are not on this machine.
 	ErrNotHere = core.ErrNotHere
+	// ErrPinNone says that no bytes are fetched for a space (Blobs.SetPin).
+	ErrPinNone = core.ErrPinNone
 	// ErrInvalidSource says that the path of an upload or a blob is not that of a regular
 	// file.
 	ErrInvalidSource = core.ErrInvalidSource

@@ -62,6 +62,7 @@ func (p *localPlay) acts() map[string]func(doc string) error {
 			p.atMs++
 			return box.Save(ctx, soma.Draft{SpaceID: p.space, DocumentID: localMarker, Snippet: localMarker, UpdatedAtMs: p.atMs})
 		},
+		"pin":     func(string) error { return p.db.Blobs().SetPin(ctx, p.space, soma.PinPolicy(p.r.IntN(3))) },
 		"discard": func(doc string) error { return ignore(box.Discard(ctx, p.space, doc), soma.ErrNotFound) },
 		"restore": func(doc string) error {
 			_, err := box.Restore(ctx, p.space, doc)
@@ -173,7 +174,7 @@ func TestLocalDataStaysLocal(t *testing.T) {
 			names := make([]string, 0, len(acts))
 			for _, name := range []string{
 				"type", "edit", "save", "save elsewhere", "discard", "restore", "put", "put a draft", "set", "clear", "agent",
-				"upload", "lose an upload", "keep with an upload",
+				"upload", "lose an upload", "keep with an upload", "pin",
 			} {
 				if acts[name] == nil {
 					t.Fatalf("no act %q", name)

@@ -484,7 +484,12 @@ func calls(ctx context.Context, db *soma.DB, space soma.SpaceID, doc soma.Docume
 	_, blobOpen := files.Open(ctx, space, cid)
 	_, blobStat := files.Stat(ctx, space, cid)
 	_, blobUsage := files.Usage(ctx, space)
-	var list, blobList, uploadList error
+	_, blobFetch := files.Open(ctx, space, cid, soma.WithFetch())
+	_, blobPin := files.Pin(ctx, space)
+	var list, blobList, blobWanted, uploadList error
+	for _, err := range files.Wanted(ctx, space) {
+		blobWanted = err
+	}
 	for _, err := range files.List(ctx, space) {
 		blobList = err
 	}
@@ -503,6 +508,8 @@ func calls(ctx context.Context, db *soma.DB, space soma.SpaceID, doc soma.Docume
 		"Pages.Archive": pageArchive, "Pages.Tree": pageTree, "Pages.Children": pageChildren, "Pages.Path": pagePath, "Pages.Trash": pageTrash,
 		"Blobs.Put": blobPut, "Blobs.PutFile": blobPutFile, "Blobs.Open": blobOpen, "Blobs.Stat": blobStat, "Blobs.List": blobList,
 		"Blobs.Usage": blobUsage, "Blobs.Remove": files.Remove(ctx, space, cid),
+		"Blobs.Open with a fetch": blobFetch, "Blobs.Want": files.Want(ctx, space, cid), "Blobs.Unwant": files.Unwant(ctx, space, cid),
+		"Blobs.Wanted": blobWanted, "Blobs.Pin": blobPin, "Blobs.SetPin": files.SetPin(ctx, space, soma.PinAll),
 		"Pages.Restore": pageRestore, "Pages.Delete": tree.Delete(ctx, space, page),
 		"Spaces.Create": create, "Spaces.Get": spaceGet, "Spaces.List": spaceList, "Spaces.Rename": rename,
 		"Spaces.Export":    db.Spaces().Export(ctx, space, io.Discard),

@@ -98,3 +98,6 @@ func (p *Pool) SetInline(n int) { p.inline = n }
 // SetFault sets what operations on files fail with: mkdir, syncdir, create, write, sync
 // and rename.
 func (p *Pool) SetFault(fault func(op string) error) { p.files.fault = fault }
+
+// SetDiskFree sets what the pool takes for the room on its disk.
+func (p *Pool) SetDiskFree(free func() (free, total int64, err error)) { p.diskFree = free }

@@ -32,6 +32,8 @@ func TestMain(m *testing.M) {
 		os.Exit(newer(os.Args[1]))
 	case "writer":
 		os.Exit(writer(os.Args[1], os.Args[2] == "relaxed"))
+	case "bringer":
+		os.Exit(bringer(os.Args[1]))
 	case "putter":
 		os.Exit(putter(os.Args[1]))
 	}

@@ -15,4 +15,7 @@
 //   - rebuild.go: making a document anew after what became of its entries changed
 //   - state.go: reading a document; compact.go: keeping that cheap
 //   - space.go: spaces and their fields; transfer.go: export and import
+//   - share.go, pull.go: the log as a sync node asks for it; logcache.go, rowtree.go: its
+//     rows in memory, by which two logs are compared; circle.go: who may see what; feed.go:
+//     what was committed, told once it is on disk; acks.go: what others have; addressbook.go
 package replica

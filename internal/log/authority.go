@@ -3,6 +3,7 @@ package log
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/mutate"
@@ -99,6 +100,30 @@ func (a *Authority) At(heads []core.Hash) (*State, error) {
 	}
 	a.states[key] = s
 	return s, nil
+}
+
+// Unseen reports whether somebody is a member by a redemption that no owner has known of,
+// of those who were one by effect. Until one does, an earlier one that turns up late may
+// take its place.
+func (a *Authority) Unseen(redemption core.Hash) bool {
+	g, now := a.g, a.Now()
+	n, known := g.index[redemption]
+	if !known {
+		return false
+	}
+	if m, _ := now.members.get(g.nodes[n].author); m.Role == 0 || m.Since != redemption {
+		return false
+	}
+	for k := n + 1; k < len(g.nodes); k++ {
+		by := &g.nodes[k]
+		if !by.byOwner || !g.precedes(n, k) || now.roleAsOf(by.author, by.past) != RoleOwner {
+			continue
+		}
+		if !slices.ContainsFunc(now.CutsOf(g.peerIDs[by.author]), func(c *Cut) bool { return g.concurrent(c.node, k) }) {
+			return false
+		}
+	}
+	return true
 }
 
 // CompareRank orders peers by when they were first added; those who never were come

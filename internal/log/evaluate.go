@@ -468,7 +468,7 @@ func (ev *evaluation) offers(invite int, past Region) bool {
 // would remove the last owner.
 func (ev *evaluation) replay() (s *State, lacking []int) {
 	ev.run(len(ev.order))
-	s = &State{g: ev.g, ended: map[ending]bool{}}
+	s = &State{g: ev.g, ended: map[ending]bool{}, whole: true}
 	for _, n := range ev.order {
 		for i := ev.g.nodes[n].first; i < ev.g.nodes[n].end; i++ {
 			if ev.effective[i] && s.apply(i) {
@@ -480,7 +480,7 @@ func (ev *evaluation) replay() (s *State, lacking []int) {
 			}
 		}
 	}
-	s.ended = nil
+	s.ended, s.whole = nil, false
 	return s, lacking
 }
 

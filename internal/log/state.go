@@ -19,6 +19,7 @@ type State struct {
 	cuts    []*Cut // in the order of replay
 	ignored map[int]bool
 	ended   map[ending]bool             // while it is made
+	whole   bool                        // while it is made: it builds upon no other
 	byPeer  map[core.PeerID][]*Cut      // made when it is asked for
 	byHead  map[core.Hash][]core.PeerID // the same
 }
@@ -225,7 +226,10 @@ func (s *State) changeRole(i int, a *act) bool {
 	if a.kind == OpInviteRedeem && was == 0 {
 		v, _ := s.invites.get(a.invite)
 		v.Uses--
-		v.joins = append(slices.Clip(v.joins), i)
+		if !s.whole {
+			v.joins = slices.Clip(v.joins)
+		}
+		v.joins = append(v.joins, i)
 		s.invites.set(a.invite, v)
 		m.By = v.By
 	}

@@ -227,7 +227,7 @@ func (w *work) takeOne(space *core.SpaceRecord, a *arrival) (core.Outcome, error
 	}
 	outcome.Status = core.EntryAccepted
 	if a.entry.Chain == core.ChainMembership { // finish draws the conclusions from all of them
-		return outcome, w.noteCuts(space, a.entry, rec)
+		return outcome, w.noteAct(space, a.entry, rec)
 	}
 	if err := w.judgeNew(space, a.entry, rec); err != nil {
 		return outcome, err

@@ -19,6 +19,7 @@ type authority struct {
 	before *log.State                 // at the start of the job
 	judge  map[core.PeerID]bool       // whose entries have to be judged again at its end
 	judged map[core.PeerID]*log.State // whose entries came, and by what they were judged
+	joined []core.Hash                // redemptions of others that came in this job
 }
 
 // authority returns who may do what in a space. The entries that it follows from
@@ -121,6 +122,17 @@ func (w *work) settleMembers(a *authority) error {
 	peers := a.judge
 	a.judge = map[core.PeerID]bool{}
 	return w.judgeAgain(a, peers)
+}
+
+// witness notes in the log that an owner knows of redemptions that came, unless one has:
+// until then somebody else with the same ticket could take the place of who joined by it.
+func (w *work) witness(a *authority) error {
+	joined := a.joined
+	a.joined = nil
+	if len(joined) == 0 || a.Now().Role(w.r.self.peer) != log.RoleOwner || !slices.ContainsFunc(joined, a.Unseen) {
+		return nil
+	}
+	return w.act(a.space)
 }
 
 func memberRecords(s *log.State) []core.MemberRecord {

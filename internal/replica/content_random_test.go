@@ -18,7 +18,7 @@ import (
 // The tests of this file take SOMA_CONTENT_SEEDS seeds, from SOMA_CONTENT_START on.
 func contentSeeds(t *testing.T) (first, end int) {
 	t.Helper()
-	n := 40
+	n := 15
 	for name, value := range map[string]*int{"SOMA_CONTENT_SEEDS": &n, "SOMA_CONTENT_START": &first} {
 		if text := os.Getenv(name); text != "" {
 			var err error

@@ -92,6 +92,18 @@ func (w *work) judgeNew(space *core.SpaceRecord, e *log.Entry, rec *core.EntryRe
 	return w.mayVouch(a, e, wr.AuthSet)
 }
 
+// noteAct notes what a new membership entry may change by the end of the job.
+func (w *work) noteAct(space *core.SpaceRecord, e *log.Entry, rec *core.EntryRecord) error {
+	a, err := w.authority(space)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(e.Ops, func(op log.Op) bool { return op.Body.Number() == log.OpInviteRedeem }) {
+		a.joined = append(a.joined, e.Hash)
+	}
+	return w.noteCuts(space, e, rec)
+}
+
 // noteCuts notes whose entries to judge again because of what a new entry says of
 // cuts: it may be the end of a chain that one names and that was not here, or show
 // that the chain of a writer forks, so that a seq does not say which branch is meant.

@@ -222,6 +222,9 @@ func (w *work) finish() error {
 				return err
 			}
 		}
+		if err := w.witness(a); err != nil {
+			return err
+		}
 		if err := w.settleMembers(a); err != nil {
 			return err
 		}

@@ -14,7 +14,7 @@ import (
 // How many streams of each protocol a peer may have open to this node.
 const (
 	maxSyncStreams  = 4
-	maxLiveStreams  = 2 // the one that is about to end, and the next
+	maxLiveStreams  = 2  // the one that is about to end, and the next
 	maxBlobStreams  = 16 // package fetch has a bound of its own
 	maxPeersStreams = 2
 

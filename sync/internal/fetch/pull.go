@@ -63,7 +63,10 @@ func pull(ctx context.Context, src Source, want core.WantedBlob, to core.Partial
 		_ = src.Stream.Reset(code) // it may be gone
 		return err
 	}
-	return src.Stream.Close()
+	if src.Stream.Close() != nil { // the peer has closed it: all has come that there is
+		_ = src.Stream.Reset(wire.CodeNone) // so that nothing of it stays
+	}
+	return nil
 }
 
 // ask returns how many bytes the peer says that there are.

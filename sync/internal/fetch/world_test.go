@@ -385,6 +385,11 @@ func (c *counted) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// Close fails as that of some networks does once the other side has closed the stream.
+func (c *counted) Close() error {
+	return errors.Join(c.Stream.Close(), errors.New("closed by the other side"))
+}
+
 func peerOf(name string) core.PeerID {
 	id, err := identity.FromKey(keyOf(name))
 	if err != nil {

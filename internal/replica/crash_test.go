@@ -330,7 +330,7 @@ func TestImportLosesNothing(t *testing.T) {
 	for n := range uint64(7) {
 		entries = append(entries, w.write(nil, update("doc", insert(n+1, 0, strings.Repeat("x", 1<<20-500)))).Raw)
 	}
-	for n := range uint64(300) {
+	for n := range uint64(60) {
 		entries = append(entries, w.write(nil, update("small", insert(1, n, "y"))).Raw)
 	}
 	moved := append(append(slices.Clone(entries[:2]), entries[3:]...), entries[2])

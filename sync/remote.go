@@ -54,9 +54,9 @@ func (r *remote) strangeSince() time.Time {
 	return r.strange
 }
 
-// use admits a stream, unless the remote has gone, or has max inbound ones of that protocol
-// already. The returned context ends with the remote's streams, and leave ends the use.
-func (r *remote) use(ctx context.Context, st network.Stream, inbound bool, max int) (_ context.Context, leave func(), _ bool) {
+// use admits a stream, unless the remote has gone, or has as many inbound ones of that protocol
+// as there may be. The returned context ends with the remote's streams, and leave ends the use.
+func (r *remote) use(ctx context.Context, st network.Stream, inbound bool, most int) (_ context.Context, leave func(), _ bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := 0
@@ -65,7 +65,7 @@ func (r *remote) use(ctx context.Context, st network.Stream, inbound bool, max i
 			n++
 		}
 	}
-	if r.ended || inbound && n >= max {
+	if r.ended || inbound && n >= most {
 		return nil, nil, false
 	}
 	ctx, cancel := context.WithCancel(ctx)

@@ -238,11 +238,11 @@ func (s *session) takeTold(ctx context.Context, spaces []core.SpaceID, raw []byt
 
 // openRecord checks that a record is signed by whom it is about.
 func openRecord(raw []byte) (core.PeerID, *peer.PeerRecord, error) {
-	envelope, any, err := record.ConsumeEnvelope(raw, peer.PeerRecordEnvelopeDomain)
+	envelope, inner, err := record.ConsumeEnvelope(raw, peer.PeerRecordEnvelopeDomain)
 	if err != nil {
 		return core.PeerID{}, nil, wire.Breach("a peer record: %v", err)
 	}
-	rec, ok := any.(*peer.PeerRecord)
+	rec, ok := inner.(*peer.PeerRecord)
 	if !ok {
 		return core.PeerID{}, nil, wire.Breach("a record of something else")
 	}

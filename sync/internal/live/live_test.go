@@ -189,6 +189,57 @@ func TestNothingIsLostAtConnect(t *testing.T) {
 	}
 }
 
+// What goes another way is not pushed but told of, a while later, and acknowledged by who
+// has it. So is what was taken from others, later still.
+func TestCarried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, c := newMemory(t), newMemory(t), newMemory(t)
+		space := newSpace(t, a, b, c)
+		s := connect(t, a, b)
+		carried := func(_ core.SpaceID, e core.Entry) bool { return e.Size() < 1000 }
+		s.push.Carried, s.receive.Carried = carried, carried
+		s.start(t)
+		small := a.edit(t, space, 10)
+		if _, err := b.Take(t.Context(), space, []core.Entry{small}); err != nil { // by the other way
+			t.Fatal(err)
+		}
+		a.edit(t, space, 2000)
+		synctest.Wait()
+		if got := b.takes; !slices.Equal(got, []int{1, 1}) {
+			t.Errorf("transactions of %v entries, want that of the other way, and the large one", got)
+		}
+		lost := a.edit(t, space, 10)
+		time.Sleep(time.Second)
+		if got := a.ackedBy(b.self, space); got != 2 || len(s.pulled()) > 0 {
+			t.Errorf("%d are acknowledged, pulls of %v, want 2, none so far", got, s.pulled())
+		}
+		time.Sleep(2 * time.Second)
+		if got := s.pulled(); !slices.Equal(got, []core.SpaceID{space}) {
+			t.Errorf("pulls of %v, want one: the other way lost something", got)
+		}
+		b.pull(a, space)
+		last := a.edit(t, space, 10)
+		if _, err := b.Take(t.Context(), space, []core.Entry{last}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second)
+		if got := a.ackedBy(b.self, space); got != 4 || !b.has[lost.Hash()] {
+			t.Errorf("%d are acknowledged, want 4", got)
+		}
+		if _, err := a.Take(t.Context(), space, []core.Entry{c.edit(t, space, 10)}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(9 * time.Second)
+		if got := s.pulled(); len(got) != 1 {
+			t.Errorf("pulls of %v, want no more so far", got)
+		}
+		time.Sleep(2 * time.Second)
+		if got := s.pulled(); len(got) != 2 {
+			t.Errorf("pulls of %v, want one more", got)
+		}
+	})
+}
+
 // What was taken from others is told of, a little later, and only who lacks it pulls.
 func TestNewsOfOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -14,10 +14,17 @@
 // sent away, unless they hold the ticket of an open invite. Partners tell each other where
 // the members of the spaces that they share can be reached (/soma/peers/1).
 //
+// In spaces of which many members are connected (WithMaxDirect) what is new rides gossip
+// instead, on a pubsub of its own (/soma/gossip/1) that sees nobody but these members. Nothing
+// depends on it: live streams tell of what it carries. Members of one such space see how
+// many others the local member is in, though not which.
+//
 //   - node.go: what the root of the library calls; session.go: what runs between Start and
 //     Stop, and who owns its goroutines
 //   - host.go: the libp2p host; gater.go and score.go: whom it does not talk to
 //   - peer.go: a connected peer; link.go: what is done with a partner
 //   - dialer.go: whom to dial, and when; peerbook.go: addresses; discovery.go
+//   - gossip.go: which spaces are large, and ride gossip; gossipguard.go: who is to be seen by
+//     it; gossiptopic.go: what goes through it
 //   - status.go: what is true of the spaces
 package somasync

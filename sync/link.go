@@ -239,7 +239,8 @@ func (s *session) liveOptions(rem *remote) live.Options {
 				ln.want(space)
 			}
 		},
-		Offend: func(err error) { s.offend(rem, offenceEntry, err) },
+		Offend:  func(err error) { s.offend(rem, offenceEntry, err) },
+		Carried: func(space core.SpaceID, e core.Entry) bool { return s.gossip.carries(space, rem.id, e) },
 	}
 }
 

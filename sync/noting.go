@@ -18,6 +18,12 @@ func (n noting) Acknowledge(ctx context.Context, space core.SpaceID, peer core.P
 	return n.Replica.Acknowledge(ctx, space, peer, rows)
 }
 
+// AcknowledgeTaken implements core.Acknowledgements.
+func (n noting) AcknowledgeTaken(ctx context.Context, space core.SpaceID, peer core.PeerID, rows []core.LogRow) error {
+	defer n.changed()
+	return n.Replica.AcknowledgeTaken(ctx, space, peer, rows)
+}
+
 // AcknowledgeAll implements core.Acknowledgements.
 func (n noting) AcknowledgeAll(ctx context.Context, space core.SpaceID, peer core.PeerID, at core.Summary) error {
 	defer n.changed()

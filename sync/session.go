@@ -46,6 +46,7 @@ type session struct {
 	feed    *live.Feed
 	fetcher *fetch.Fetcher
 	blobs   *fetch.Server
+	gossip  *gossip
 	pulling chan struct{} // has a value for each pull that runs
 	undo    []func()      // what was added to the host and the directory
 
@@ -98,6 +99,8 @@ func (s *session) begin(ctx, running context.Context) error {
 	if err := s.followIdentify(running); err != nil {
 		return err
 	}
+	s.gossip = startGossip(s.gossipConfig())
+	s.undo = append(s.undo, s.gossip.close)
 	s.setHandlers(running)
 	meetings := &network.NotifyBundle{
 		ConnectedF:    func(_ network.Network, c network.Conn) { s.met(c.RemotePeer()) },
@@ -254,6 +257,7 @@ func (s *session) keepOrder(ctx context.Context) {
 		if err := s.sortOut(ctx); err != nil && !interrupted(err) {
 			s.logger.Error("soma: sync cannot tell partners", "error", err)
 		}
+		s.gossip.partnersChanged()
 		s.dialer.refresh()
 		s.fetcher.PeersChanged()
 		s.node.watch.Changed()

@@ -44,8 +44,10 @@ func (n *Node) Status(ctx context.Context) (core.SyncStatus, error) {
 	}
 	status := core.SyncStatus{State: core.SyncOff}
 	near := map[core.SpaceID]int{}
+	large := func(core.SpaceID) bool { return false }
 	if s, err := n.running(); err == nil {
 		status.State = core.SyncRunning
+		large = s.gossip.isLarge
 		for _, p := range s.peerStatuses() {
 			if len(p.Spaces) > 0 {
 				status.Peers++
@@ -57,6 +59,9 @@ func (n *Node) Status(ctx context.Context) (core.SyncStatus, error) {
 	}
 	if status.Spaces, err = spaceStatuses(ctx, r, near); err != nil {
 		return core.SyncStatus{}, fmt.Errorf("sync status: %w", err)
+	}
+	for i := range status.Spaces {
+		status.Spaces[i].Large = large(status.Spaces[i].Space)
 	}
 	return status, nil
 }

@@ -22,6 +22,9 @@ const (
 	joinRetry = 10 * time.Second
 	// maxPulls is from how many partners this node pulls at a time.
 	maxPulls = 8
+	// relayPortion is how many bytes of entries go into a frame over a relay, which cuts a
+	// connection after 128 KiB: some must arrive before that.
+	relayPortion = 16 << 10
 )
 
 // link is what is done with a peer that is no stranger: a partner, one that holds a ticket,
@@ -299,5 +302,9 @@ var (
 
 // serveSync answers what a peer asks. One that shows a ticket is a stranger no more.
 func (s *session) serveSync(ctx context.Context, rem *remote, st wire.Stream) error {
-	return exchange.Serve(ctx, st, s.replica, rem.pair, exchange.ServeOptions{Joined: s.members.ring})
+	opts := exchange.ServeOptions{Joined: s.members.ring}
+	if s.isLimited(rem) {
+		opts.Portion = relayPortion
+	}
+	return exchange.Serve(ctx, st, s.replica, rem.pair, opts)
 }

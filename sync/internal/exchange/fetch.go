@@ -26,6 +26,8 @@ type bringer struct {
 	d        *differing
 	accepted int
 	sinceAck int
+	known    int                               // bytes that came in this answer and were here
+	reached  map[chainKey]uint64               // how far each chain came in this answer
 	lost     bool                              // the space is not here: deleted, or never founded
 	held     map[chainKey]held                 // the lowest entry of each chain that waits
 	tips     map[chainKey]map[core.Hash]uint64 // ends of what was taken and not acknowledged yet
@@ -225,8 +227,11 @@ func (b *bringer) fetch(ctx context.Context, ranges []core.Range) error {
 	})
 }
 
-// stream takes in entries up to the End. One goroutine reads while another takes.
+// stream takes in entries up to the End. One goroutine reads while another takes. What
+// came before a cut, or before ctx ends, is taken: where each connection is cut early, as
+// by relays, nothing else gets on.
 func (b *bringer) stream(ctx context.Context, check func(*log.Header, core.Hash) error) error {
+	b.known, b.reached = 0, map[chainKey]uint64{}
 	g, gctx := errgroup.WithContext(ctx)
 	frames := make(chan arrived, 2)
 	g.Go(func() error {
@@ -234,7 +239,7 @@ func (b *bringer) stream(ctx context.Context, check func(*log.Header, core.Hash)
 		return b.receive(gctx, frames, check)
 	})
 	g.Go(func() error {
-		err := b.takeAll(gctx, frames)
+		err := b.takeAll(context.WithoutCancel(ctx), frames)
 		if err != nil {
 			_ = b.s.Reset(wire.CodeFor(err)) // the reader must not wait for more
 		}
@@ -347,6 +352,7 @@ func (b *bringer) take(ctx context.Context, batch arrived) (useless int, err err
 	for i, o := range outcomes {
 		size := batch.entries[i].Size()
 		h := &batch.headers[i]
+		again := b.again(h)
 		switch o.Status {
 		case core.EntryAccepted:
 			b.result.Accepted++
@@ -357,10 +363,20 @@ func (b *bringer) take(ctx context.Context, batch arrived) (useless int, err err
 		case core.EntryKnown:
 			b.result.Known++
 			b.took(h, o.Hash)
+			if !again { // no fault of the server's
+				if b.known += size; b.known > MaxKnown {
+					return useless, errElsewhere
+				}
+				continue
+			}
 		case core.EntryWaiting, core.EntryDropped:
 			b.result.Waiting++
 			b.hold(h, o.Hash, false)
 		case core.EntryRejected:
+			if log.ReasonOf(o.Err) == log.ReasonVersion { // waits for a newer version of the program
+				b.result.Waiting++
+				break
+			}
 			b.result.Rejected++
 			if slices.Contains(forged, log.ReasonOf(o.Err)) {
 				return useless, wire.Breach("an entry: %v", o.Err)
@@ -371,6 +387,18 @@ func (b *bringer) take(ctx context.Context, batch arrived) (useless int, err err
 	}
 	return useless, nil
 }
+
+// again reports whether an entry comes out of order, as when it is sent twice, unless its
+// chain has several branches: of these each comes in its own order.
+func (b *bringer) again(h *log.Header) bool {
+	key := chainKey{log.WriterIDOf(h.Peer, h.Incarnation), h.Chain}
+	last := b.reached[key]
+	b.reached[key] = max(last, h.Seq)
+	return h.Seq <= last
+}
+
+// errElsewhere ends a pull that brings what comes from somebody else too.
+var errElsewhere = errors.New("soma: what a peer sends is here already")
 
 // hold notes an entry that was not taken, if none before it on its chain was not. Those of
 // a later version have no header that is known here.

@@ -29,6 +29,10 @@ const (
 	BatchBytes   = 1 << 20
 	// MaxUseless bounds what may come in one answer that is not taken.
 	MaxUseless = 256 << 20
+	// MaxKnown bounds what may come in one answer although it is here by now. More of it
+	// says that it comes from somebody else at the same time, and what is missing is to be
+	// asked for anew.
+	MaxKnown = 4 << 20
 	// entryCost is added to the size of an entry that is of no use.
 	entryCost = 512
 	// MaxRounds bounds how often a client asks for what is missing of one space: a fork

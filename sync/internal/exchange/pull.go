@@ -31,7 +31,7 @@ type Result struct {
 	Listed   int  // spaces that the server showed, unless Same
 	Accepted int  // entries that came in
 	Known    int  // entries that came although they were here
-	Waiting  int  // entries that wait, or were dropped, for want of their past
+	Waiting  int  // entries that wait, or were dropped, for want of their past or of a newer version
 	Rejected int  // entries that break a rule
 	Bytes    int64
 	Gone     []core.SpaceID // in which the server says that the local member is none any more

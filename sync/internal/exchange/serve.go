@@ -21,6 +21,9 @@ type ServeOptions struct {
 	Joined func()
 	// Now is the clock of notes, time.Now if nil.
 	Now func() time.Time
+	// Portion is how many bytes of entries go into a frame, up to wire.EntriesBytes, and that
+	// if it is 0. Of a frame that is cut nothing arrives.
+	Portion int
 }
 
 // Serve answers a client until it has had enough. It may be called for several streams of
@@ -31,6 +34,9 @@ func Serve(ctx context.Context, s wire.Stream, r Replica, p *share.Pair, opts Se
 	defer guard(ctx, s)()
 	if opts.Now == nil {
 		opts.Now = time.Now
+	}
+	if opts.Portion <= 0 || opts.Portion > wire.EntriesBytes {
+		opts.Portion = wire.EntriesBytes
 	}
 	v := &server{c: wire.NewConn(s), r: r, p: p, opts: opts}
 	err := cause(ctx, v.run(ctx))
@@ -270,15 +276,16 @@ func (v *server) get(ctx context.Context, space core.SpaceID, m wire.Get) error 
 	}
 	sent := 0
 	for at := (core.Cursor{}); ; {
-		// Asked for each frame: a removal counts at once.
+		entries, next, err := v.r.Entries(ctx, space, ranges, at, v.opts.Portion)
+		if err != nil {
+			return err
+		}
+		// Asked for each frame, when it has been read: a removal counts at once, for what was
+		// written after it too.
 		if may, err := v.p.May(ctx, space); err != nil {
 			return err
 		} else if !may {
 			return &wire.Error{Code: wire.CodeParted}
-		}
-		entries, next, err := v.r.Entries(ctx, space, ranges, at, wire.EntriesBytes)
-		if err != nil {
-			return err
 		}
 		if len(entries) == 0 {
 			return v.c.Send(wire.End{})
@@ -296,7 +303,7 @@ func (v *server) get(ctx context.Context, space core.SpaceID, m wire.Get) error 
 
 // send sends entries, and returns their size.
 func (v *server) send(entries []core.Entry) (size int, err error) {
-	for _, run := range wire.Split(entries) {
+	for _, run := range wire.Split(entries, v.opts.Portion) {
 		if err := v.c.Queue(wire.Entries{Entries: wire.FromCore(run)}); err != nil {
 			return size, err
 		}

@@ -212,6 +212,9 @@ func (r *receiver) judge(g spaceEntries, outcomes []core.Outcome) {
 			w, ok := errors.AsType[*log.WaitingError](out.Err)
 			pull = pull || !ok || w.Reason == log.WaitPast
 		case core.EntryRejected:
+			if log.ReasonOf(out.Err) == log.ReasonVersion {
+				continue // the peer's program is newer
+			}
 			r.Offend(fmt.Errorf("pushed to space %s: %w", g.space, out.Err))
 		}
 	}

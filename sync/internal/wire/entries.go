@@ -71,12 +71,13 @@ func CheckEntries(entries []Entry) error {
 	return nil
 }
 
-// Split cuts entries into runs that may each be in one frame.
-func Split(entries []core.Entry) [][]core.Entry {
+// Split cuts entries into runs of up to most bytes, unless there is one, that may each be in
+// one frame. most is at most EntriesBytes.
+func Split(entries []core.Entry, most int) [][]core.Entry {
 	var runs [][]core.Entry
 	start, size := 0, 0
 	for i, e := range entries {
-		if i > start && (size+e.Size() > EntriesBytes || i-start == MaxEntries) {
+		if i > start && (size+e.Size() > most || i-start == MaxEntries) {
 			runs = append(runs, entries[start:i])
 			start, size = i, 0
 		}

@@ -309,19 +309,26 @@ func TestSplit(t *testing.T) {
 		entries = append(entries, core.Entry{Ops: make([]byte, 100<<10)})
 	}
 	entries = append(entries, core.Entry{Ops: make([]byte, log.MaxOpsBytes)}, core.Entry{Header: []byte{1}})
-	var n int
-	for _, run := range wire.Split(entries) {
-		if err := wire.CheckEntries(wire.FromCore(run)); err != nil {
-			t.Errorf("CheckEntries of a run = %v", err)
-		}
-		for _, e := range run {
-			if !reflect.DeepEqual(e, entries[n]) {
-				t.Fatalf("entry %d is another", n)
+	for _, most := range []int{wire.EntriesBytes, 16 << 10} {
+		n := 0
+		for _, run := range wire.Split(entries, most) {
+			if err := wire.CheckEntries(wire.FromCore(run)); err != nil {
+				t.Errorf("CheckEntries of a run = %v", err)
 			}
-			n++
+			size := 0
+			for _, e := range run {
+				if !reflect.DeepEqual(e, entries[n]) {
+					t.Fatalf("entry %d is another", n)
+				}
+				n++
+				size += e.Size()
+			}
+			if size > most && len(run) > 1 {
+				t.Errorf("a run of %d entries has %d bytes, want %d at most", len(run), size, most)
+			}
 		}
-	}
-	if n != len(entries) {
-		t.Errorf("Split returned %d entries, want %d", n, len(entries))
+		if n != len(entries) {
+			t.Errorf("Split returned %d entries, want %d", n, len(entries))
+		}
 	}
 }

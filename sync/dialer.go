@@ -37,6 +37,7 @@ type dialer struct {
 	mu      sync.Mutex
 	targets map[peer.ID]*target
 	found   map[peer.ID][]ma.Multiaddr // by mDNS and discovery, of any age; bounded
+	named   map[peer.ID][]ma.Multiaddr // by tickets that waited since the start; bounded
 	dials   int
 }
 
@@ -50,7 +51,7 @@ type target struct {
 }
 
 func newDialer(s *session) *dialer {
-	return &dialer{s: s, again: newBell(), ready: newBell(), targets: map[peer.ID]*target{}, found: map[peer.ID][]ma.Multiaddr{}}
+	return &dialer{s: s, again: newBell(), ready: newBell(), targets: map[peer.ID]*target{}, found: map[peer.ID][]ma.Multiaddr{}, named: map[peer.ID][]ma.Multiaddr{}}
 }
 
 // refresh has the targets looked at again.
@@ -85,6 +86,10 @@ func (d *dialer) plan(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.askConnected(tickets)
+	if err := d.keepNamed(ctx, partners); err != nil {
+		return err
+	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	before := d.targets
@@ -115,6 +120,39 @@ func (d *dialer) plan(ctx context.Context) error {
 	return nil
 }
 
+// askConnected asks those who may have the spaces of tickets and need not be dialed.
+func (d *dialer) askConnected(tickets map[peer.ID][]ma.Multiaddr) {
+	for id := range tickets {
+		if rem := d.s.remote(id); rem != nil && rem.ask() {
+			d.s.members.ring()
+		}
+	}
+}
+
+// keepNamed puts what tickets said of those who turned out to be partners into the address
+// book: a space may have come from somebody else, and they are not known by any other way.
+func (d *dialer) keepNamed(ctx context.Context, partners []core.MemberRecord) error {
+	for _, m := range partners {
+		d.mu.Lock()
+		addrs := d.named[networkID(m.Peer)]
+		d.mu.Unlock()
+		if len(addrs) == 0 {
+			continue
+		}
+		err := d.s.node.book.update(ctx, d.s.replica, m.Peer, func(p *core.PeerAddresses) bool {
+			if len(p.Addresses) > 0 {
+				return false
+			}
+			p.Addresses = addressTexts(addrs)
+			return true
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // ticketPeers returns who may have the spaces of tickets that wait: those whom the tickets
 // name, and while any waits, those whom the local network or discovery has shown.
 func (d *dialer) ticketPeers(ctx context.Context) (map[peer.ID][]ma.Multiaddr, error) {
@@ -134,6 +172,13 @@ func (d *dialer) ticketPeers(ctx context.Context) (map[peer.ID][]ma.Multiaddr, e
 			}
 		}
 	}
+	d.mu.Lock()
+	for id, addrs := range peers {
+		if len(d.named) < maxTicketPeers || d.named[id] != nil {
+			d.named[id] = addrs
+		}
+	}
+	d.mu.Unlock()
 	if len(awaited) > 0 {
 		d.mu.Lock()
 		defer d.mu.Unlock()

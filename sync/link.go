@@ -2,6 +2,7 @@ package somasync
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"io"
 	"sync"
@@ -38,6 +39,8 @@ type link struct {
 	learn  bell // where the peer is
 	joins  int  // how many tickets to pass over next
 	retry  bell // a stream that the peer refused may be welcome now
+
+	common map[string]bool // spaces and tickets that there were for it, see sortOut
 
 	mu     sync.Mutex
 	wanted map[core.SpaceID]bool // spaces to pull, "" for all
@@ -107,6 +110,25 @@ func (ln *link) membersChanged() {
 	ln.retry.ring()
 	ln.tell.ring()
 	ln.learn.ring()
+}
+
+// compare pulls when there is a space to share with the peer, or a ticket to show it, that
+// was none before: nothing else says so. Only sortOut calls it.
+func (ln *link) compare(shared []core.SpaceID, awaited []core.Awaited) {
+	now := map[string]bool{}
+	for _, space := range shared {
+		now[string(space)] = true
+	}
+	for _, a := range awaited {
+		now[string(a.Space)+string(a.Key.Public().(ed25519.PublicKey))] = true
+	}
+	for what := range now {
+		if ln.common != nil && !ln.common[what] { // a new link pulls anyway
+			ln.want("")
+			break
+		}
+	}
+	ln.common = now
 }
 
 // learns keeps where the peer can be reached, until ctx ends.
@@ -302,7 +324,12 @@ var (
 
 // serveSync answers what a peer asks. One that shows a ticket is a stranger no more.
 func (s *session) serveSync(ctx context.Context, rem *remote, st wire.Stream) error {
-	opts := exchange.ServeOptions{Joined: s.members.ring}
+	opts := exchange.ServeOptions{Joined: func() {
+		s.members.ring()
+		if ln := rem.link(); ln != nil { // there is one because of another space
+			ln.want("")
+		}
+	}}
 	if s.isLimited(rem) {
 		opts.Portion = relayPortion
 	}

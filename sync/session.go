@@ -287,6 +287,7 @@ func (s *session) sortOut(ctx context.Context) error {
 			s.link(ctx, rem)
 			if ln := rem.link(); ln != nil {
 				ln.membersChanged()
+				ln.compare(shared, awaited)
 			}
 		default:
 			s.unlink(rem)

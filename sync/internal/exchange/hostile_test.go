@@ -293,7 +293,9 @@ func TestHostileClients(t *testing.T) {
 		wire.Hashes{Tag: tag, Writer: a.writer(space), Chain: 1, Seqs: []uint64{1, log.MaxCounter}},
 		wire.Ack{Tag: tag, Digest: wire.Digest16{1}, Rows: rows},
 		wire.Last{Tag: tag},
-		wire.Same{}, wire.End{}, wire.None{},
+		wire.Same{},
+		wire.End{},
+		wire.None{},
 	}
 	for n := range 200 {
 		x, y := wire.Pipe()

@@ -18,7 +18,8 @@ type Feed struct {
 // NewFeed returns a feed of what happens from now on. Close ends it.
 func NewFeed(r interface {
 	Follow(fn func(core.News)) (stop func())
-}) *Feed {
+},
+) *Feed {
 	f := &Feed{queues: make(map[*Queue]struct{})}
 	f.stop = r.Follow(f.tell)
 	return f

@@ -695,7 +695,8 @@ func TestLargestFrames(t *testing.T) {
 func FuzzMessages(f *testing.F) {
 	for _, m := range []wire.Message{
 		live.NewEntries(wire.Tag{1}, core.Entry{Header: []byte{1}}), live.NewNews(row(1)), live.NewCatchUp(2),
-		live.NewAck(wire.Tag{2}, row(1)), live.Beat{},
+		live.NewAck(wire.Tag{2}, row(1)),
+		live.Beat{},
 	} {
 		b, err := wire.Encode(m)
 		if err != nil {

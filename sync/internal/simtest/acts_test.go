@@ -1,12 +1,12 @@
 package simtest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
 
-	"bytes"
 	"github.com/soma-sdk/soma"
 	"github.com/soma-sdk/soma/sync/internal/peertest"
 )

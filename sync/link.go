@@ -19,7 +19,7 @@ import (
 const (
 	firstRetry   = 500 * time.Millisecond
 	longestRetry = time.Minute
-	// joinRetry is how often who may have the space of a ticket is asked.
+	// joinRetry is how often who may have the space of a ticket is asked again.
 	joinRetry = 10 * time.Second
 	// maxPulls is from how many partners this node pulls at a time.
 	maxPulls = 8
@@ -37,7 +37,6 @@ type link struct {
 	pull   bell // there is something in wanted
 	tell   bell // of other members
 	learn  bell // where the peer is
-	joins  int  // how many tickets to pass over next
 	retry  bell // a stream that the peer refused may be welcome now
 
 	common map[string]bool // spaces and tickets that there were for it, see sortOut
@@ -299,22 +298,31 @@ func (ln *link) pullOnce(ctx context.Context, only []core.SpaceID) error {
 		return err
 	}
 	defer leave()
-	opts := exchange.PullOptions{Only: only, Joins: ln.joins}
-	if only == nil {
-		ln.joins += wire.MaxJoins // if there are more tickets, others the next time
-	}
-	result, err := exchange.Pull(ctx, st, ln.s.replica, ln.rem.pair, opts)
+	result, err := exchange.Pull(ctx, st, ln.s.replica, ln.rem.pair, exchange.PullOptions{Only: only})
 	ln.s.judge(ln.rem, err)
 	if result.Rejected > 0 {
 		ln.s.offend(ln.rem, offenceEntry, errRejected)
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case len(result.Partial) > 0:
+	}
+	if err := ln.wantUnasked(ctx); err != nil {
+		return err
+	}
+	if len(result.Partial) > 0 {
 		return errPartial
 	}
 	return nil
+}
+
+// wantUnasked asks for a pull if there are tickets that the peer has not been shown yet: only
+// some go into one. Each pull that succeeds shows more.
+func (ln *link) wantUnasked(ctx context.Context) error {
+	awaited, err := ln.s.replica.Awaited(ctx)
+	if err == nil && ln.rem.pair.Unasked(awaited) {
+		ln.want("")
+	}
+	return err
 }
 
 var (

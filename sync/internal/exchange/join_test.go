@@ -174,7 +174,7 @@ func TestBadTickets(t *testing.T) {
 	// What b shows to a, a thief who sees it cannot use.
 	good := a.invite(space, log.RoleEditor, 1)
 	b.join(good)
-	_, joins, err := share.NewPair(b, a.Self()).Asks(b.ctx(), 0)
+	_, joins, err := share.NewPair(b, a.Self()).Asks(b.ctx(), nil)
 	if err != nil || len(joins) != 1 {
 		t.Fatalf("Asks = %d, %v", len(joins), err)
 	}

@@ -18,9 +18,6 @@ type PullOptions struct {
 	// Only are the spaces to ask for, up to wire.MaxOnly. For nil it is all that the two
 	// share and all that tickets wait for.
 	Only []core.SpaceID
-	// Joins is how many of the tickets that wait to pass over, where there are more than
-	// go into one Hello.
-	Joins int
 	// Now is the clock of notes, time.Now if nil.
 	Now func() time.Time
 }
@@ -65,7 +62,8 @@ type client struct {
 	p    *share.Pair
 	opts PullOptions
 
-	states []state // of the spaces asked for
+	states []state        // of the spaces asked for
+	asked  []core.SpaceID // with a ticket
 	called map[wire.Tag]int
 	kept   int // tips in rows that are kept
 	result Result
@@ -86,7 +84,8 @@ func (c *client) run(ctx context.Context) error {
 		return err
 	}
 	if len(c.states) == 0 {
-		return nil // there is nothing to ask for: the peer learns not even that
+		// There is nothing to ask for, and the peer learns not even that.
+		return c.p.Asked(ctx, c.asked, c.asked)
 	}
 	if err := c.c.Send(hello); err != nil {
 		return err
@@ -101,10 +100,16 @@ func (c *client) run(ctx context.Context) error {
 		}
 		c.result.Same = true
 		c.compared()
+		if err := c.p.Asked(ctx, c.asked, nil); err != nil {
+			return err
+		}
 		return note(ctx, c.r, c.p.Peer(), c.states, c.opts.Now())
 	}
 	same, differ, gone, err := c.listed(f)
 	if err != nil {
+		return err
+	}
+	if err := c.p.Asked(ctx, c.asked, declined(c.asked, same, differ)); err != nil {
 		return err
 	}
 	if err := c.compare(ctx, differ); err != nil {
@@ -143,16 +148,12 @@ func (c *client) hello(ctx context.Context) (wire.Hello, error) {
 	if err != nil {
 		return hello, err
 	}
-	asked, joins, err := c.p.Asks(ctx, c.opts.Joins)
+	asked, joins, err := c.p.Asks(ctx, c.opts.Only)
 	if err != nil {
 		return hello, err
 	}
+	c.asked = asked
 	if len(c.opts.Only) > 0 {
-		for i := len(asked) - 1; i >= 0; i-- {
-			if !slices.Contains(c.opts.Only, asked[i]) {
-				asked, joins = slices.Delete(asked, i, i+1), slices.Delete(joins, i, i+1)
-			}
-		}
 		shared = slices.DeleteFunc(slices.Clone(shared), func(s core.SpaceID) bool { return !slices.Contains(c.opts.Only, s) })
 	}
 	all := append(slices.Clip(shared), asked...)
@@ -231,6 +232,14 @@ func (c *client) listed(f wire.Frame) (same []state, differ []differing, gone []
 			return nil, nil, nil, err
 		}
 	}
+}
+
+// declined returns the spaces of those asked for with a ticket that the server does not show.
+func declined(asked []core.SpaceID, same []state, differ []differing) []core.SpaceID {
+	return slices.DeleteFunc(slices.Clone(asked), func(space core.SpaceID) bool {
+		return slices.ContainsFunc(same, func(s state) bool { return s.space == space }) ||
+			slices.ContainsFunc(differ, func(d differing) bool { return d.space == space })
+	})
 }
 
 // compare asks for the rows of all spaces that differ. Only then own entries go to the

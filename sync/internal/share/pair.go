@@ -3,6 +3,7 @@ package share
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"slices"
@@ -25,6 +26,8 @@ const (
 	AdmissionTime = 10 * time.Second
 	// CompareTime is how long AwaitCompared waits.
 	CompareTime = 20 * time.Second
+	// AskAgainTime is how long a ticket that the peer did not accept is not shown to it again.
+	AskAgainTime = 5 * time.Second
 )
 
 // ErrNotCompared says that it is not known yet whether the peer has entries of the local
@@ -59,8 +62,16 @@ type name struct {
 	out, in  Tag
 	was      bool // the peer was a member
 	asked    bool // for a ticket that waits
+	try      try
 	told     bool // the end of the membership
 	compared bool
+}
+
+// try is how the peer was last asked for the space of a ticket.
+type try struct {
+	ticket   core.InviteID
+	at       time.Time // zero if it never was
+	declined bool
 }
 
 // guest is a peer that holds the key of an invite.
@@ -268,15 +279,16 @@ func (p *Pair) Guests(ctx context.Context) ([]core.SpaceID, error) {
 	return open, nil
 }
 
-// Asks returns the spaces that the local member has tickets for, and how to ask the peer
-// to be let into them, up to wire.MaxJoins from a place on.
-func (p *Pair) Asks(ctx context.Context, from int) (spaces []core.SpaceID, joins []wire.Join, err error) {
+// Asks returns the spaces that the local member has tickets for, those of only unless that
+// is nil, and how to ask the peer to be let into them: up to wire.MaxJoins, first those of
+// which it was not asked yet, then those of which that is longest ago. What the peer
+// declined is left out for AskAgainTime.
+func (p *Pair) Asks(ctx context.Context, only []core.SpaceID) (spaces []core.SpaceID, joins []wire.Join, err error) {
 	awaited, err := p.r.Awaited(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	for i := range min(len(awaited), wire.MaxJoins) {
-		a := awaited[(from+i)%len(awaited)]
+	for _, a := range p.due(awaited, only) {
 		genesis, err := a.Space.Hash()
 		if err != nil {
 			return nil, nil, err
@@ -291,6 +303,61 @@ func (p *Pair) Asks(ctx context.Context, from int) (spaces []core.SpaceID, joins
 		spaces, joins = append(spaces, a.Space), append(joins, j)
 	}
 	return spaces, joins, nil
+}
+
+// due returns the tickets to show to the peer now.
+func (p *Pair) due(awaited []core.Awaited, only []core.SpaceID) []core.Awaited {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	var due []core.Awaited
+	for _, a := range awaited {
+		t := p.tried(a)
+		if (only == nil || slices.Contains(only, a.Space)) && !(t.declined && now.Sub(t.at) < AskAgainTime) {
+			due = append(due, a)
+		}
+	}
+	slices.SortStableFunc(due, func(a, b core.Awaited) int { return p.tried(a).at.Compare(p.tried(b).at) })
+	return due[:min(len(due), wire.MaxJoins)]
+}
+
+// tried returns how the peer was last asked with a ticket.
+func (p *Pair) tried(a core.Awaited) try {
+	if n := p.names[a.Space]; n != nil && n.try.ticket == inviteOf(a) {
+		return n.try
+	}
+	return try{}
+}
+
+func inviteOf(a core.Awaited) core.InviteID {
+	return core.InviteID(a.Key.Public().(ed25519.PublicKey))
+}
+
+// Asked notes that the peer has answered a Hello with the joins of spaces, and which of them
+// it did not let the local member into.
+func (p *Pair) Asked(ctx context.Context, spaces, declined []core.SpaceID) error {
+	if len(spaces) == 0 {
+		return nil
+	}
+	awaited, err := p.r.Awaited(ctx)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, a := range awaited {
+		if slices.Contains(spaces, a.Space) {
+			p.name(a.Space).try = try{inviteOf(a), time.Now(), slices.Contains(declined, a.Space)}
+		}
+	}
+	return nil
+}
+
+// Unasked reports whether there are tickets of which the peer has not been asked yet.
+func (p *Pair) Unasked(awaited []core.Awaited) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(awaited, func(a core.Awaited) bool { return p.tried(a).at.IsZero() })
 }
 
 // Admit lets the peer into the spaces to which it proves to hold an invite that is open. It

@@ -154,7 +154,7 @@ func TestGuests(t *testing.T) {
 		server.invites[id] = space(1)
 		joiner.awaits = []core.Awaited{{Space: space(1), Key: invite}}
 		mine := share.NewPair(joiner, server.self)
-		spaces, joins, err := mine.Asks(t.Context(), 0)
+		spaces, joins, err := mine.Asks(t.Context(), nil)
 		if err != nil || !slices.Equal(spaces, []core.SpaceID{space(1)}) {
 			t.Fatalf("Asks = %q, %v", spaces, err)
 		}
@@ -181,7 +181,7 @@ func TestGuests(t *testing.T) {
 		admit(share.NewPair(other, joiner.self), 0, joins...)
 		// Another key is none.
 		joiner.awaits[0].Key = key("forged")
-		_, forged, _ := share.NewPair(joiner, server.self).Asks(t.Context(), 0)
+		_, forged, _ := share.NewPair(joiner, server.self).Asks(t.Context(), nil)
 		p := share.NewPair(server, joiner.self)
 		admit(p, 0, forged...)
 		broken := wire.Join{Tag: joins[0].Tag, Box: slices.Clone(joins[0].Box)}
@@ -280,4 +280,61 @@ func TestRoot(t *testing.T) {
 	if root == share.Root(items) || root.IsZero() || root == share.Root(items[:1]) || !share.Root(nil).IsZero() {
 		t.Error("Root does not tell spaces apart")
 	}
+}
+
+// Each ticket is shown once before any is shown again, and what the peer declines rests.
+func TestAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		joiner := newMember("joiner")
+		for n := range byte(2*wire.MaxJoins + 2) {
+			joiner.awaits = append(joiner.awaits, core.Awaited{Space: space(n), Key: key(string(rune('a' + n)))})
+		}
+		p := share.NewPair(joiner, peer("server"))
+		var seen []core.SpaceID
+		asks := func(want int, only []core.SpaceID, declined func(core.SpaceID) bool) {
+			t.Helper()
+			spaces, joins, err := p.Asks(t.Context(), only)
+			if len(spaces) != want || len(joins) != want || err != nil {
+				t.Fatalf("Asks = %d spaces, %d joins, %v, want %d", len(spaces), len(joins), err, want)
+			}
+			seen = append(seen, spaces...)
+			no := slices.DeleteFunc(slices.Clone(spaces), func(s core.SpaceID) bool { return !declined(s) })
+			if err := p.Asked(t.Context(), spaces, no); err != nil {
+				t.Fatalf("Asked = %v", err)
+			}
+			time.Sleep(time.Millisecond)
+		}
+		unasked := func(want bool) {
+			t.Helper()
+			if got := p.Unasked(joiner.awaits); got != want {
+				t.Errorf("Unasked after %d = %v, want %v", len(seen), got, want)
+			}
+		}
+		all := func(core.SpaceID) bool { return true }
+		butFirst := func(s core.SpaceID) bool { return s != space(0) }
+		unasked(true)
+		asks(wire.MaxJoins, nil, butFirst)
+		asks(wire.MaxJoins, nil, all)
+		unasked(true)
+		asks(3, nil, all) // the last two, and the one that was not declined
+		unasked(false)
+		if n := len(slices.Compact(slices.Sorted(slices.Values(seen)))); n != len(joiner.awaits) {
+			t.Errorf("%d tickets were shown, want all %d", n, len(joiner.awaits))
+		}
+		asks(0, nil, all)
+		// A new ticket for a space is not what was declined.
+		joiner.awaits[1].Key = key("new")
+		unasked(true)
+		asks(0, []core.SpaceID{space(2)}, all)
+		asks(1, []core.SpaceID{space(1), space(2)}, all)
+		unasked(false)
+		time.Sleep(share.AskAgainTime)
+		seen = nil
+		asks(wire.MaxJoins, nil, all)
+		asks(wire.MaxJoins, nil, all)
+		asks(2, nil, all)
+		if n := len(slices.Compact(slices.Sorted(slices.Values(seen)))); n != len(joiner.awaits) {
+			t.Errorf("%d tickets were shown again, want all %d", n, len(joiner.awaits))
+		}
+	})
 }

@@ -281,8 +281,7 @@ func (a device) connect(b *testing.B, other device) {
 }
 
 // greet has a connect to another device that has the same, and returns when both were told
-// so: how long that took. That an exchange changed nothing is not always noted, so the
-// messages are what tells.
+// so: how long that took, as the messages tell.
 func (a device) greet(b *testing.B, other device) time.Duration {
 	b.Helper()
 	before := [2]int64{a.meter.asked.Load(), other.meter.asked.Load()}

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/internal/log"
@@ -35,6 +36,27 @@ func TestTwoSitesConverge(t *testing.T) {
 		}
 		if mark, at, err := s.LastExchange(s.ctx(), space, l.ends[1-i].Self()); at == 0 || err != nil {
 			t.Errorf("LastExchange = %+v, %d, %v, want a time", mark, at, err)
+		}
+	}
+}
+
+// That an exchange brought nothing is known at once, too, and to both.
+func TestLastExchangeIsTheLast(t *testing.T) {
+	a, b := open(t, "a"), open(t, "b")
+	space := a.create()
+	l := admit(t, a, b, space, log.RoleEditor)
+	mark, at, err := b.LastExchange(b.ctx(), space, a.Self())
+	if at == 0 || err != nil {
+		t.Fatalf("LastExchange = %+v, %d, %v, want a time", mark, at, err)
+	}
+	for range 3 {
+		at++
+		now := func() time.Time { return time.UnixMilli(at) }
+		if r, err, _ := l.pull(1, exchange.PullOptions{Now: now}); err != nil || !r.Same {
+			t.Fatalf("Pull = %+v, %v, want the same", r, err)
+		}
+		if m, got, err := b.LastExchange(b.ctx(), space, a.Self()); got != at || m != mark || err != nil {
+			t.Errorf("LastExchange = %+v, %d, %v, want %+v, %d", m, got, err, mark, at)
 		}
 	}
 }

@@ -49,8 +49,6 @@ const (
 	notes = 64
 	// parting is how long a client waits for the server to have read its last messages.
 	parting = 10 * time.Second
-	// NoteTime is how old a note on an exchange that brought nothing must be for another.
-	NoteTime = time.Second
 )
 
 // Replica is what an exchange needs of a core.Replica.

@@ -61,8 +61,8 @@ func noteSame(ctx context.Context, r Replica, peer core.PeerID, s state, now tim
 	if err := r.AcknowledgeAll(ctx, s.space, peer, s.Summary); err != nil {
 		return err
 	}
-	mark, at, err := r.LastExchange(ctx, s.space, peer)
-	if err != nil || at > now.UnixMilli()-NoteTime.Milliseconds() && at <= now.UnixMilli() {
+	mark, _, err := r.LastExchange(ctx, s.space, peer)
+	if err != nil {
 		return err
 	}
 	return r.Exchanged(ctx, s.space, peer, mark, now.UnixMilli())

@@ -104,7 +104,7 @@ func (p *Pool) closeComing() {
 func (p *Pool) room(c *coming) error {
 	free, total, err := p.free()
 	if err != nil { // then writing tells
-		return nil //nolint:nilerr // not all systems say
+		return nil // not all systems say
 	}
 	free -= min(total/reserveShare, maxReserve)
 	p.comingMu.Lock()
@@ -284,7 +284,7 @@ func (c *coming) end(drop bool) error {
 	c.ended = true
 	c.beside.wait()
 	if err := c.pool.begin(); err != nil {
-		return nil //nolint:nilerr // closing the pool has closed the file
+		return nil // closing the pool has closed the file
 	}
 	defer c.pool.end()
 	defer c.pool.delist(c)

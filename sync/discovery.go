@@ -27,7 +27,7 @@ const (
 	lookupEvery   = 5 * time.Minute
 	lookupPause   = 5 * time.Second // at least, whatever happens
 	lookupTime    = 30 * time.Second
-	maxLookups    = 4   // at a time
+	maxLookups    = 16  // at a time
 	maxFound      = 32  // of one lookup
 	maxAdvertised = 256 // spaces a round; of more, others the next time
 )
@@ -62,24 +62,35 @@ func (s *session) searchNearby(ctx context.Context) {
 }
 
 // searchFar finds the members of spaces by what the host program supplied, and is found,
-// until ctx ends.
+// until ctx ends. While a ticket waits it looks more often: whoever it is from may not have
+// been announced yet when it came.
 func (s *session) searchFar(ctx context.Context) {
-	next := 0
+	moved, err := s.host.EventBus().Subscribe(new(event.EvtLocalAddressesUpdated), eventbus.Name("soma"))
+	if err != nil {
+		s.logger.Warn("soma: no search by discovery", "error", err)
+		return
+	}
+	defer moved.Close()
+	next, again := 0, lookupPause
 	for {
+		var waits bool
 		var err error
-		if next, err = s.searchOnce(ctx, next); err != nil && !interrupted(err) {
+		if next, waits, err = s.searchOnce(ctx, next); err != nil && !interrupted(err) {
 			s.logger.Debug("soma: discovery failed", "error", err)
 		}
-		timer := time.NewTimer(jitter(lookupEvery))
+		pause := lookupEvery
+		if waits {
+			pause, again = again, min(2*again, lookupEvery)
+		}
+		timer := time.NewTimer(jitter(pause))
 		select {
 		case <-ctx.Done():
 		case <-timer.C:
 		case <-s.search:
-			timer.Reset(jitter(lookupPause))
-			select {
-			case <-ctx.Done():
-			case <-timer.C:
-			}
+			again = lookupPause
+			wait(ctx, jitter(lookupPause))
+		case <-moved.Out(): // what was announced is not true any more
+			wait(ctx, jitter(lookupPause))
 		}
 		timer.Stop()
 		if ctx.Err() != nil {
@@ -88,16 +99,26 @@ func (s *session) searchFar(ctx context.Context) {
 	}
 }
 
+// wait returns after d, or when ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
 // searchOnce looks up all spaces once: those of tickets first, then up to maxAdvertised of the
-// others from a place on, of which it returns the next.
-func (s *session) searchOnce(ctx context.Context, from int) (next int, err error) {
+// others from a place on, of which it returns the next, and whether a ticket waits.
+func (s *session) searchOnce(ctx context.Context, from int) (next int, waits bool, err error) {
 	awaited, err := s.replica.Awaited(ctx)
 	if err != nil {
-		return from, err
+		return from, false, err
 	}
 	shared, err := s.replica.SharedIDs(ctx)
 	if err != nil {
-		return from, err
+		return from, len(awaited) > 0, err
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(maxLookups)
@@ -109,7 +130,7 @@ func (s *session) searchOnce(ctx context.Context, from int) (next int, err error
 		space := shared[(from+i)%len(shared)]
 		g.Go(func() error { return s.lookUp(ctx, space, true) })
 	}
-	return from + n, g.Wait()
+	return from + n, len(awaited) > 0, g.Wait()
 }
 
 // lookUp finds the members of a space, and with advertise says that one is here. Only

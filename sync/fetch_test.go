@@ -43,7 +43,7 @@ func TestBlobsCome(t *testing.T) {
 	large := a.put(t, space, content)
 	small := a.put(t, space, []byte("small"))
 	rest := a.put(t, space, randomBytes(2, 100_000))
-	b.join(t, a.invite(t, space, soma.RoleEditor, 1))
+	b.join(t, a.invite(t, space, 1))
 	eventually(t, "b knows of the blobs", func() bool {
 		_, err := b.Blobs().Stat(t.Context(), space, rest)
 		return err == nil

@@ -120,7 +120,7 @@ func TestRelayOptions(t *testing.T) {
 		t.Errorf("Connect to the relay = %v", err)
 	}
 	space := relay.create(t)
-	behind.join(t, relay.invite(t, space, soma.RoleEditor, 1))
+	behind.join(t, relay.invite(t, space, 1))
 	relay.write(t, space, "doc", "over a relay's own connection")
 	behind.wantText(t, space, "doc", "over a relay's own connection")
 }

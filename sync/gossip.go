@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -278,11 +279,7 @@ func (g *gossip) lookAfter() {
 func (g *gossip) allTopics() map[core.SpaceID]*topic {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	all := make(map[core.SpaceID]*topic, len(g.topics))
-	for space, t := range g.topics {
-		all[space] = t
-	}
-	return all
+	return maps.Clone(g.topics)
 }
 
 // admit brings the guard up to date.

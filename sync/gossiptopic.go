@@ -283,7 +283,7 @@ func (t *topic) knowsPast(ctx context.Context, entries []*log.Entry) bool {
 	with := map[core.Hash]bool{}
 	for _, e := range entries {
 		need = append(need, e.Auth...)
-		for _, h := range append(e.Deps[:len(e.Deps):len(e.Deps)], e.Prev) {
+		for _, h := range append(slices.Clip(e.Deps), e.Prev) {
 			if !h.IsZero() && !t.passed[h] && !with[h] {
 				need = append(need, h)
 			}

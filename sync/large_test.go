@@ -16,7 +16,7 @@ func TestLargeSpace(t *testing.T) {
 		team = append(team, newDevice(t, somasync.WithMaxDirect(2)))
 	}
 	space := team[0].create(t)
-	ticket := team[0].invite(t, space, soma.RoleEditor, 3)
+	ticket := team[0].invite(t, space, 3)
 	for _, d := range team[1:] {
 		d.join(t, ticket)
 	}

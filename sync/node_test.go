@@ -22,7 +22,7 @@ func TestTwoDevicesConverge(t *testing.T) {
 	space := a.create(t)
 	a.write(t, space, "doc", "before")
 	heard := b.Subscribe(t.Context())
-	ticket := a.invite(t, space, soma.RoleEditor, 1)
+	ticket := a.invite(t, space, 1)
 	if joined := b.join(t, ticket); joined != space {
 		t.Fatalf("Join joins %s, want %s", joined, space)
 	}
@@ -53,7 +53,7 @@ func TestStatusIsTruthful(t *testing.T) {
 	if st := a.status(t, space); st.OnlyHere == 0 || st.Peers != 0 || st.LastExchangeMs != 0 || st.Joining {
 		t.Errorf("status before anybody else is there = %+v, want something that is only here", st)
 	}
-	b.join(t, a.invite(t, space, soma.RoleEditor, 1))
+	b.join(t, a.invite(t, space, 1))
 	b.wantText(t, space, "doc", "alone")
 	for _, d := range []*device{a, b} {
 		eventually(t, "nothing is only on one device", func() bool {
@@ -91,7 +91,7 @@ func TestWatch(t *testing.T) {
 	a, b := newDevice(t), newDevice(t)
 	changes := a.Sync().Watch(t.Context())
 	space := a.create(t)
-	b.join(t, a.invite(t, space, soma.RoleEditor, 1))
+	b.join(t, a.invite(t, space, 1))
 	for a.status(t, space).Peers != 1 { // each change is told, or this waits for ever
 		<-changes
 	}
@@ -104,7 +104,7 @@ func TestThirdDeviceFindsSecondThroughFirst(t *testing.T) {
 	t.Parallel()
 	a, b, c := newDevice(t), newDevice(t), newDevice(t)
 	space := a.create(t)
-	ticket := a.invite(t, space, soma.RoleEditor, 2)
+	ticket := a.invite(t, space, 2)
 	b.join(t, ticket)
 	c.join(t, ticket)
 	eventually(t, "b and c are connected", func() bool { return b.isConnected(c) && c.isConnected(b) })
@@ -117,7 +117,7 @@ func TestRestartFindsPeersAgain(t *testing.T) {
 	t.Parallel()
 	a, b := newDevice(t), newDevice(t)
 	space := a.create(t)
-	b.join(t, a.invite(t, space, soma.RoleEditor, 1))
+	b.join(t, a.invite(t, space, 1))
 	eventually(t, "both know each other as members", func() bool { return a.status(t, space).Peers == 1 && b.status(t, space).Peers == 1 })
 	b.close(t)
 	a.write(t, space, "doc", "while b was away")
@@ -136,7 +136,7 @@ func TestBlock(t *testing.T) {
 	t.Parallel()
 	a, b := newDevice(t), newDevice(t)
 	space := a.create(t)
-	b.join(t, a.invite(t, space, soma.RoleEditor, 1))
+	b.join(t, a.invite(t, space, 1))
 	eventually(t, "b is a member for a", func() bool { return a.status(t, space).Peers == 1 })
 	if err := a.Sync().Block(t.Context(), b.PeerID()); err != nil {
 		t.Fatalf("Block = %v", err)
@@ -171,7 +171,7 @@ func TestRemovalWhileConnected(t *testing.T) {
 	t.Parallel()
 	a, b, c := newDevice(t), newDevice(t), newDevice(t)
 	space := a.create(t)
-	ticket := a.invite(t, space, soma.RoleEditor, 2)
+	ticket := a.invite(t, space, 2)
 	b.join(t, ticket)
 	c.join(t, ticket)
 	a.write(t, space, "doc", "for all")
@@ -195,7 +195,7 @@ func TestLeave(t *testing.T) {
 	t.Parallel()
 	a, b := newDevice(t), newDevice(t)
 	space := a.create(t)
-	b.join(t, a.invite(t, space, soma.RoleEditor, 1))
+	b.join(t, a.invite(t, space, 1))
 	eventually(t, "a is connected", func() bool { return a.status(t, space).Peers == 1 })
 	if err := b.Spaces().Leave(t.Context(), space); err != nil {
 		t.Fatalf("Leave = %v", err)
@@ -223,7 +223,7 @@ func TestSuppliedHost(t *testing.T) {
 	a.open(t)
 	b := newDevice(t)
 	space := a.create(t)
-	b.join(t, a.invite(t, space, soma.RoleEditor, 1))
+	b.join(t, a.invite(t, space, 1))
 	b.write(t, space, "doc", "over a host of the program")
 	a.wantText(t, space, "doc", "over a host of the program")
 	a.close(t)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -135,8 +136,8 @@ func (s *session) begin(ctx, running context.Context) error {
 // stop ends everything, and waits for it.
 func (s *session) stop() (err error) {
 	s.cancel()
-	for i := len(s.undo) - 1; i >= 0; i-- {
-		s.undo[i]()
+	for _, undo := range slices.Backward(s.undo) {
+		undo()
 	}
 	s.mu.Lock()
 	s.parting = true

@@ -14,7 +14,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 	ma "github.com/multiformats/go-multiaddr"
 
-	"github.com/soma-sdk/soma"
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/sync/internal/wire"
 )
@@ -73,7 +72,7 @@ func TestStrangerLearnsNothing(t *testing.T) {
 	empty, full := newDevice(t), newDevice(t)
 	space := full.create(t)
 	full.write(t, space, "doc", "secret")
-	full.invite(t, space, soma.RoleEditor, 1)
+	full.invite(t, space, 1)
 	genesis, err := space.Hash()
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +118,7 @@ func TestOffenderIsBanned(t *testing.T) {
 	t.Parallel()
 	a, b := newDevice(t), newDevice(t)
 	space := a.create(t)
-	b.join(t, a.invite(t, space, soma.RoleEditor, 1))
+	b.join(t, a.invite(t, space, 1))
 	h, to := newStranger(t, a)
 	eventually(t, "the offender is hung up upon", func() bool {
 		if h.Network().Connectedness(to) != network.Connected {

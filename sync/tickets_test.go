@@ -24,7 +24,7 @@ func TestManyTickets(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a, b := newDevice(t), newDevice(t)
-			b.join(t, a.invite(t, a.create(t), soma.RoleEditor, 1))
+			b.join(t, a.invite(t, a.create(t), 1))
 			var all []string
 			for range tickets {
 				all = append(all, a.invite(t, a.create(t), soma.RoleEditor, 1))
@@ -104,7 +104,7 @@ func TestRefusedTicketRests(t *testing.T) {
 	const refused = 20
 	for range refused {
 		space := a.create(t)
-		ticket := a.invite(t, space, soma.RoleEditor, 1)
+		ticket := a.invite(t, space, 1)
 		invites, err := a.Spaces().Invites(t.Context(), space)
 		if err != nil || len(invites) != 1 {
 			t.Fatalf("Invites = %v, %v, want one", invites, err)

@@ -71,10 +71,10 @@ func (d *device) create(t *testing.T) soma.SpaceID {
 	return space.ID
 }
 
-// invite returns the ticket of an invite for uses.
-func (d *device) invite(t *testing.T, space soma.SpaceID, role soma.Role, uses int) string {
+// invite returns the ticket of an invite for so many editors.
+func (d *device) invite(t *testing.T, space soma.SpaceID, uses int) string {
 	t.Helper()
-	ticket, err := d.Spaces().Invite(t.Context(), space, role, soma.InviteOptions{Uses: uses})
+	ticket, err := d.Spaces().Invite(t.Context(), space, soma.RoleEditor, soma.InviteOptions{Uses: uses})
 	if err != nil {
 		t.Fatalf("Invite = %v", err)
 	}
@@ -82,9 +82,9 @@ func (d *device) invite(t *testing.T, space soma.SpaceID, role soma.Role, uses i
 }
 
 // join joins by a ticket, and waits until that has come about.
-func (d *device) join(t *testing.T, ticket string, opts ...soma.JoinOption) soma.SpaceID {
+func (d *device) join(t *testing.T, ticket string) soma.SpaceID {
 	t.Helper()
-	space, err := d.Spaces().Join(t.Context(), ticket, opts...)
+	space, err := d.Spaces().Join(t.Context(), ticket)
 	if err != nil {
 		t.Fatalf("Join = %v", err)
 	}

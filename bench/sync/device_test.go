@@ -35,7 +35,7 @@ type device struct {
 	meter *meter
 }
 
-func openDevice(b *testing.B, opts ...soma.Option) device {
+func openDevice(b *testing.B) device {
 	b.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	must(b, err)
@@ -43,7 +43,7 @@ func openDevice(b *testing.B, opts ...soma.Option) device {
 	h := openHost(b, key, m)
 	node, err := somasync.New(somasync.WithHost(h))
 	must(b, err)
-	db, err := soma.Open(b.TempDir(), append(opts, soma.WithIdentity(key), soma.WithSync(node))...)
+	db, err := soma.Open(b.TempDir(), soma.WithIdentity(key), soma.WithSync(node))
 	must(b, err)
 	b.Cleanup(func() { must(b, db.Close()) })
 	return device{db, node, h, m}

@@ -39,7 +39,7 @@ func main() {
 	})
 
 	// What Anna types appears at Bert's, who hears of it.
-	for _, word := range strings.Fields("hello over the wire") {
+	for word := range strings.FieldsSeq("hello over the wire") {
 		must(anna.Documents().Edit(ctx, space, page.ID, func(tx *soma.EditTx) error {
 			text := tx.Text("body")
 			return text.Insert(text.Len(), word+" ", nil)

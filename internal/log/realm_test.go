@@ -127,15 +127,14 @@ func (r *realm) write(name string, chain core.Chain, auth []core.Hash, bodies ..
 
 // actAs is act of another incarnation, the first entry of it: of a copy of the directory
 // that knows what auth knows and nothing else.
-func (r *realm) actAs(n byte, name string, auth []core.Hash, bodies ...log.Body) *log.Entry {
+func (r *realm) actAs(n byte, name string, auth []core.Hash, bodies ...log.Body) {
 	r.t.Helper()
 	own := r.last[name]
 	r.last[name] = [2]*log.Entry{}
 	r.incarnation = n
-	e := r.act(name, auth, bodies...)
+	r.act(name, auth, bodies...)
 	r.incarnation = 0
 	r.last[name] = own
-	return e
 }
 
 // act makes a membership entry on what auth knows, all if it is nil.

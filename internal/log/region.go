@@ -1,7 +1,6 @@
 package log
 
 import (
-	"cmp"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -32,20 +31,6 @@ func (r Region) Has(i int) bool {
 
 // whole reports whether the region is all entries below its end.
 func (r Region) whole() bool { return len(r.Gaps) == 0 }
-
-// all calls fn with the entries of the region, ascending.
-func (r Region) all(fn func(i int)) {
-	at := 0
-	for _, g := range r.Gaps {
-		for ; at < g.First; at++ {
-			fn(at)
-		}
-		at = g.End
-	}
-	for ; at < r.End; at++ {
-		fn(at)
-	}
-}
 
 // With returns the region of an entry and its past, which is this region.
 func (r Region) With(i int) Region {
@@ -81,25 +66,6 @@ func (r Region) Join(o Region) Region {
 			i++
 		} else {
 			k++
-		}
-	}
-	return out
-}
-
-// meet returns the intersection of two regions.
-func (r Region) meet(o Region) Region {
-	end := min(r.End, o.End)
-	all := slices.Concat(r.Gaps, o.Gaps)
-	slices.SortFunc(all, func(a, b Span) int { return cmp.Compare(a.First, b.First) })
-	out := Region{End: end}
-	for _, g := range all {
-		if g.First >= end {
-			break
-		}
-		if n := len(out.Gaps); n > 0 && g.First <= out.Gaps[n-1].End {
-			out.Gaps[n-1].End = max(out.Gaps[n-1].End, g.End)
-		} else {
-			out.Gaps = append(out.Gaps, g)
 		}
 	}
 	return out

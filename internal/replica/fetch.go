@@ -29,7 +29,7 @@ func (r *Replica) WantBlob(ctx context.Context, space core.SpaceID, hash core.Ha
 			return err
 		}
 		w.tell(space).Blobs = true
-		return w.Tx.WantBlob(space, hash)
+		return w.WantBlob(space, hash)
 	})
 }
 
@@ -40,7 +40,7 @@ func (r *Replica) UnwantBlob(ctx context.Context, space core.SpaceID, hash core.
 		if _, err := w.space(space); err != nil {
 			return err
 		}
-		if err := w.Tx.UnwantBlob(space, hash); err != nil {
+		if err := w.UnwantBlob(space, hash); err != nil {
 			return err
 		}
 		w.tell(space).Blobs = true
@@ -61,7 +61,7 @@ func (r *Replica) SetPin(ctx context.Context, space core.SpaceID, policy core.Pi
 			return err
 		}
 		w.tell(space).Blobs = true
-		return w.Tx.SetPin(space, policy)
+		return w.SetPin(space, policy)
 	})
 }
 

@@ -13,7 +13,7 @@ import (
 func TestCuts(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")
 	space := a.create()
-	l := admit(t, a, b, space, log.RoleEditor)
+	l := admit(t, a, b, space)
 	author := newAuthor(t, a.key, space, 5)
 	whole := 0
 	for n := range 120 {
@@ -45,7 +45,7 @@ func TestCuts(t *testing.T) {
 func TestCutInALargeLog(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")
 	space := a.create()
-	l := admit(t, a, b, space, log.RoleEditor)
+	l := admit(t, a, b, space)
 	a.take(space, newAuthor(t, a.key, space, 5).chain(t, 10_000)...)
 	l.tap[0] = &tape{cut: 1_500_000}
 	if _, err, _ := l.pull(1, exchange.PullOptions{}); err == nil {
@@ -125,7 +125,7 @@ func TestManySpaces(t *testing.T) {
 func TestOwnAheadComesFirst(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")
 	space := a.create()
-	admit(t, a, b, space, log.RoleEditor)
+	admit(t, a, b, space)
 	a.write(space, 3)
 	backup := t.TempDir()
 	a.close()
@@ -152,7 +152,7 @@ func TestOwnAheadComesFirst(t *testing.T) {
 func TestServerWaitsForTheComparison(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")
 	space := a.create()
-	admit(t, a, b, space, log.RoleEditor)
+	admit(t, a, b, space)
 	a.write(space, 1)
 	l := connect(t, a, b)
 	done := make(chan exchange.Result, 1)

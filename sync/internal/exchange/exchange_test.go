@@ -17,7 +17,7 @@ func TestTwoSitesConverge(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")
 	space := a.create()
 	a.write(space, 5)
-	l := admit(t, a, b, space, log.RoleEditor)
+	l := admit(t, a, b, space)
 	a.write(space, 30)
 	b.write(space, 20)
 	r := l.must(0)
@@ -65,7 +65,7 @@ func TestLastExchangeIsTheLast(t *testing.T) {
 func TestPullAcknowledges(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")
 	space := a.create()
-	l := admit(t, a, b, space, log.RoleEditor)
+	l := admit(t, a, b, space)
 	a.write(space, 7)
 	if only, _, err := a.OnlyHere(a.ctx(), space); only != 7 || err != nil {
 		t.Errorf("OnlyHere = %d, %v, want 7", only, err)
@@ -146,8 +146,8 @@ func TestRandomHistoriesConverge(t *testing.T) {
 			a, b, c := open(t, "a"), open(t, "b"), open(t, "c")
 			sites := []*site{a, b, c}
 			space := a.create()
-			admit(t, a, b, space, log.RoleEditor)
-			admit(t, a, c, space, log.RoleEditor)
+			admit(t, a, b, space)
+			admit(t, a, c, space)
 			meet(t, a, b)
 			// The owner forks: each site gets another branch first.
 			forker := newAuthor(t, a.key, space, 9)
@@ -186,7 +186,7 @@ func TestRandomHistoriesConverge(t *testing.T) {
 func TestForkFarBack(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")
 	space := a.create()
-	l := admit(t, a, b, space, log.RoleEditor)
+	l := admit(t, a, b, space)
 	forker := newAuthor(t, a.key, space, 9)
 	stem := forker.chain(t, 900)
 	branch := *forker

@@ -216,7 +216,7 @@ func (b *bringer) fetch(ctx context.Context, ranges []core.Range) error {
 		return err
 	}
 	return b.stream(ctx, func(h *log.Header, hash core.Hash) error {
-		if h.Space != genesis && !(h.IsGenesis() && hash == genesis) {
+		if h.Space != genesis && (!h.IsGenesis() || hash != genesis) {
 			return wire.Breach("an entry of another space came")
 		}
 		key := chainKey{log.WriterIDOf(h.Peer, h.Incarnation), h.Chain}
@@ -269,6 +269,7 @@ func (b *bringer) receive(ctx context.Context, frames chan<- arrived, check func
 		case wire.KindNone:
 			_, err := wire.Decode[wire.None](f)
 			return errors.Join(err, errNone)
+		default: // the limits let nothing else through
 		}
 		m, err := wire.Decode[wire.Entries](f)
 		if err != nil {

@@ -52,7 +52,7 @@ func TestHostileServers(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")
 	space := a.create()
 	other := a.create()
-	admit(t, a, b, space, log.RoleEditor)
+	admit(t, a, b, space)
 	tag := share.TagOf(must(space.Hash()), a.Self(), b.Self())
 	author := newAuthor(t, a.key, space, 3)
 	good := author.chain(t, 3)
@@ -181,7 +181,7 @@ func must[T any](v T, err error) T {
 func TestRefusedOnce(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")
 	space := a.create()
-	admit(t, a, b, space, log.RoleEditor)
+	admit(t, a, b, space)
 	good := newAuthor(t, a.key, space, 3).chain(t, 3)
 	news := newAuthor(t, a.key, space, 4).chain(t, 1)
 	tag := share.TagOf(must(space.Hash()), a.Self(), b.Self())
@@ -216,6 +216,7 @@ func TestRefusedOnce(t *testing.T) {
 					}
 				}
 				err = errors.Join(err, c.Send(wire.End{}))
+			default:
 			}
 			if err != nil {
 				return
@@ -270,7 +271,7 @@ func TestRefusedOnce(t *testing.T) {
 func TestHostileClients(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")
 	space := a.create()
-	admit(t, a, b, space, log.RoleEditor)
+	admit(t, a, b, space)
 	a.write(space, 20)
 	before := a.summary(space)
 	pair := share.NewPair(a, b.Self())
@@ -329,7 +330,7 @@ func TestHostileClients(t *testing.T) {
 			_ = x.CloseWrite()
 		}
 		select {
-		case <-served:
+		case _ = <-served:
 		case <-time.After(20 * time.Second):
 			t.Fatalf("client %d: Serve goes on", n)
 		}

@@ -57,7 +57,7 @@ func TestJoin(t *testing.T) {
 func TestComingBack(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")
 	space := a.create()
-	admit(t, a, b, space, log.RoleEditor)
+	admit(t, a, b, space)
 	a.remove(space, b.Self())
 	a.write(space, 5)
 	b.write(space, 5) // b does not know yet
@@ -195,7 +195,7 @@ func TestBadTickets(t *testing.T) {
 func TestRemovedWhileConnected(t *testing.T) {
 	a, b, c := open(t, "a"), open(t, "b"), open(t, "c")
 	space := a.create()
-	l := admit(t, a, b, space, log.RoleEditor)
+	l := admit(t, a, b, space)
 	a.write(space, 3)
 	l.both()
 	before := len(b.entries(space))
@@ -218,7 +218,7 @@ func TestRemovedWhileConnected(t *testing.T) {
 		t.Errorf("Pull again = %+v, want nothing gone", r)
 	}
 	// Who was removed while away is told nothing.
-	admit(t, a, c, space, log.RoleEditor)
+	admit(t, a, c, space)
 	a.remove(space, c.Self())
 	l = connect(t, a, c)
 	if r = l.must(1); len(r.Gone)+r.Listed+r.Accepted != 0 {
@@ -233,7 +233,7 @@ func TestRemovedWhileConnected(t *testing.T) {
 func TestLeaving(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")
 	space := a.create()
-	l := admit(t, a, b, space, log.RoleEditor)
+	l := admit(t, a, b, space)
 	if err := b.Leave(b.ctx(), space); err != nil {
 		t.Fatal(err)
 	}

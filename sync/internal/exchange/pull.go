@@ -135,7 +135,7 @@ func (c *client) run(ctx context.Context) error {
 // read reads a frame of the server, which must not end the stream before the client does.
 func (c *client) read(limits wire.Limits) (wire.Frame, error) {
 	f, err := c.c.Read(limits)
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return f, err

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/soma-sdk/soma/internal/core"
-	"github.com/soma-sdk/soma/internal/log"
 	"github.com/soma-sdk/soma/sync/internal/exchange"
 	"github.com/soma-sdk/soma/sync/internal/wire"
 )
@@ -31,7 +30,7 @@ func (s relayed) Write(b []byte) (int, error) {
 func TestRelayCuts(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")
 	space := a.create()
-	l := admit(t, a, b, space, log.RoleEditor)
+	l := admit(t, a, b, space)
 	a.take(space, newAuthor(t, a.key, space, 5).chain(t, 3000)...)
 	for n := 0; ; n++ {
 		if n == 200 { // what is on its way when the cut comes may be lost, but not each time
@@ -46,7 +45,7 @@ func TestRelayCuts(t *testing.T) {
 			served <- exchange.Serve(ctx, relayed{y, left, cut}, a, l.pair[0], exchange.ServeOptions{Portion: 16 << 10})
 		}()
 		_, err := exchange.Pull(ctx, x, b, l.pair[1], exchange.PullOptions{})
-		<-served
+		_ = <-served
 		cut()
 		if err == nil {
 			if n < 3 {
@@ -78,13 +77,13 @@ func (e *elsewhere) Missing(ctx context.Context, space core.SpaceID, rows []core
 func TestComesFromTwo(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")
 	space := a.create()
-	l := admit(t, a, b, space, log.RoleEditor)
+	l := admit(t, a, b, space)
 	a.take(space, newAuthor(t, a.key, space, 5).chain(t, 18_000)...)
 	x, y := wire.Pipe()
 	served := make(chan error, 1)
 	go func() { served <- exchange.Serve(t.Context(), y, a, l.pair[0], exchange.ServeOptions{}) }()
 	r, err := exchange.Pull(t.Context(), x, &elsewhere{site: b, from: a}, l.pair[1], exchange.PullOptions{})
-	<-served
+	_ = <-served
 	if err == nil || wire.IsOffence(err) {
 		t.Errorf("Pull = %+v, %v, want an error that is no offence", r, err)
 	}
@@ -112,7 +111,7 @@ func (r *taking) Take(ctx context.Context, space core.SpaceID, entries []core.En
 func TestCutWhileTaking(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")
 	space := a.create()
-	l := admit(t, a, b, space, log.RoleEditor)
+	l := admit(t, a, b, space)
 	a.write(space, 3)
 	ctx, cut := context.WithCancel(t.Context())
 	defer cut()
@@ -120,7 +119,7 @@ func TestCutWhileTaking(t *testing.T) {
 	served := make(chan error, 1)
 	go func() { served <- exchange.Serve(ctx, y, a, l.pair[0], exchange.ServeOptions{}) }()
 	r, err := exchange.Pull(ctx, x, &taking{b, cut}, l.pair[1], exchange.PullOptions{})
-	<-served
+	_ = <-served
 	if err == nil || r.Accepted != 3 {
 		t.Errorf("Pull = %+v, %v, want 3 entries and an error", r, err)
 	}

@@ -82,7 +82,7 @@ func (v *server) run(ctx context.Context) error {
 
 // endOf returns nil for the end of a stream.
 func endOf(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil
 	}
 	return err
@@ -160,8 +160,9 @@ func (v *server) answer(ctx context.Context, f wire.Frame) error {
 		return v.ack(ctx, f)
 	case wire.KindLast:
 		return v.last(ctx, f)
+	default:
+		return wire.Breach("message %d is no request", f.Kind)
 	}
-	return wire.Breach("message %d is no request", f.Kind)
 }
 
 // ask answers a request about a space. Whatever the reason for which there is no answer,

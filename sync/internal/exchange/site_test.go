@@ -33,13 +33,12 @@ import (
 // site is a replica over a real store.
 type site struct {
 	*replica.Replica
-	t     testing.TB
-	key   ed25519.PrivateKey
-	dir   string
-	db    *store.DB
-	hub   *events.Hub
-	docs  int // that write made
-	space core.SpaceID
+	t    testing.TB
+	key  ed25519.PrivateKey
+	dir  string
+	db   *store.DB
+	hub  *events.Hub
+	docs int // that write made
 }
 
 func keyOf(name string) ed25519.PrivateKey {
@@ -87,7 +86,7 @@ func (s *site) close() {
 		return
 	}
 	s.hub.Close()
-	if err := errors.Join(s.Replica.Close(), s.db.Close()); err != nil {
+	if err := errors.Join(s.Close(), s.db.Close()); err != nil {
 		s.t.Errorf("Close = %v", err)
 	}
 	s.Replica = nil
@@ -313,7 +312,7 @@ func (s tapped) Write(b []byte) (int, error) {
 	over := t.cut > 0 && t.n >= t.cut
 	t.mu.Unlock()
 	if over {
-		_ = s.Stream.Reset(wire.CodeClosing)
+		_ = s.Reset(wire.CodeClosing)
 		return 0, errors.New("the cable was cut")
 	}
 	return s.Stream.Write(b)
@@ -341,7 +340,7 @@ func (l *link) pull(end int, opts exchange.PullOptions) (exchange.Result, error,
 	served := make(chan error, 1)
 	go func() {
 		served <- exchange.Serve(l.t.Context(), tapped{y, l.tap[1-end]}, l.ends[1-end], l.pair[1-end], exchange.ServeOptions{
-			Joined: func() { l.joined.Go(func() { l.pull(1-end, exchange.PullOptions{}) }) },
+			Joined: func() { l.joined.Go(func() { _, _, _ = l.pull(1-end, exchange.PullOptions{}) }) },
 		})
 	}()
 	result, err := exchange.Pull(l.t.Context(), tapped{x, l.tap[end]}, l.ends[end], l.pair[end], opts)
@@ -399,13 +398,13 @@ func meet(t testing.TB, a, b *site) *link {
 	return l
 }
 
-// admit makes joiner a member of a space of owner.
-func admit(t testing.TB, owner, joiner *site, space core.SpaceID, role log.Role) *link {
+// admit makes joiner an editor in a space of owner.
+func admit(t testing.TB, owner, joiner *site, space core.SpaceID) *link {
 	t.Helper()
-	joiner.join(owner.invite(space, role, 1))
+	joiner.join(owner.invite(space, log.RoleEditor, 1))
 	l := meet(t, owner, joiner)
-	if got := joiner.role(space); got != uint8(role) {
-		t.Fatalf("role of the joiner = %d, want %d", got, role)
+	if got := joiner.role(space); got != uint8(log.RoleEditor) {
+		t.Fatalf("role of the joiner = %d, want %d", got, log.RoleEditor)
 	}
 	same(t, space, owner, joiner)
 	return l

@@ -12,7 +12,7 @@ import (
 func TestLaterVersion(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")
 	space := a.create()
-	l := admit(t, a, b, space, log.RoleEditor)
+	l := admit(t, a, b, space)
 	author := newAuthor(t, a.key, space, 3)
 	e := author.chain(t, 1)[0]
 	later := core.Entry{Header: append([]byte{}, e.Header...), Ops: e.Ops, Sig: e.Sig}

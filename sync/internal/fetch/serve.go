@@ -77,7 +77,7 @@ func (s *Server) serve(ctx context.Context, conn *wire.Conn, pair *share.Pair) e
 	if err != nil {
 		return err
 	}
-	defer content.Close() //nolint:errcheck // it was read only
+	defer content.Close()
 	if err := conn.Queue(found{Size: uint64(content.Size())}); err != nil {
 		return err
 	}

@@ -85,7 +85,7 @@ func (s *site) close() {
 	}
 	s.closed = true
 	s.hub.Close()
-	s.Blobs.Close()
+	s.Close()
 	if err := errors.Join(s.replica.Close(), s.store.Close()); err != nil {
 		s.t.Errorf("Close = %v", err)
 	}

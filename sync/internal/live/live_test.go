@@ -557,7 +557,7 @@ func TestFloodOfAcks(t *testing.T) {
 }
 
 // hostile sends bytes to one end, and returns how it ends.
-func hostile(t *testing.T, push bool, attack func(s wire.Stream)) (err error, b *memory) {
+func hostile(t *testing.T, push bool, attack func(s wire.Stream)) error {
 	t.Helper()
 	a, b := newMemory(t), newMemory(t)
 	space := newSpace(t, a, b)
@@ -571,11 +571,11 @@ func hostile(t *testing.T, push bool, attack func(s wire.Stream)) (err error, b 
 	}
 	go func() { _, _ = io.Copy(io.Discard, far) }()
 	attack(far)
-	err = <-done
+	err := <-done
 	if got := b.count(space); got != 1 {
 		t.Errorf("%d entries are stored, want 1", got)
 	}
-	return err, b
+	return err
 }
 
 func TestHostilePeers(t *testing.T) {
@@ -616,7 +616,7 @@ func TestHostilePeers(t *testing.T) {
 		for _, push := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/push=%v", name, push), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					if err, _ := hostile(t, push, attack); !wire.IsOffence(err) {
+					if err := hostile(t, push, attack); !wire.IsOffence(err) {
 						t.Errorf("= %v, want an offence", err)
 					}
 				})
@@ -629,7 +629,7 @@ func TestHostilePeers(t *testing.T) {
 func TestSlowLoris(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		err, _ := hostile(t, false, func(s wire.Stream) {
+		err := hostile(t, false, func(s wire.Stream) {
 			for _, b := range append([]byte{40, 0x83, 0x18, 32}, make([]byte, 36)...) {
 				if _, err := s.Write([]byte{b}); err != nil {
 					return
@@ -647,7 +647,7 @@ func TestSlowLoris(t *testing.T) {
 // know yet that it is no member any more.
 func TestEndOfStream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		err, _ := hostile(t, false, func(s wire.Stream) {
+		err := hostile(t, false, func(s wire.Stream) {
 			_ = wire.NewConn(s).Send(live.NewEntries(wire.Tag{1}, core.Entry{Header: []byte{1}}))
 			_ = s.CloseWrite()
 		})

@@ -51,7 +51,7 @@ func TestPipeDeadlines(t *testing.T) {
 		c, d := wire.NewConn(a), b
 		c.SetPatience(3*time.Second, time.Second)
 		_ = d.SetWriteDeadline(time.Time{})
-		a.SetReadDeadline(time.Time{})
+		_ = a.SetReadDeadline(time.Time{})
 		if _, err := io.ReadFull(a, make([]byte, wire.PipeBuffer)); err != nil {
 			t.Fatal(err)
 		}

@@ -241,7 +241,7 @@ func TestFramesThatAreRefused(t *testing.T) {
 			t.Errorf("cut in its %s: ReadFrame = %v, want io.ErrUnexpectedEOF", name, err)
 		}
 	}
-	if _, err := read(nil); err != io.EOF {
+	if _, err := read(nil); !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("ReadFrame of nothing = %v, want io.EOF", err)
 	}
 }

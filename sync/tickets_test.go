@@ -27,7 +27,7 @@ func TestManyTickets(t *testing.T) {
 			b.join(t, a.invite(t, a.create(t), 1))
 			var all []string
 			for range tickets {
-				all = append(all, a.invite(t, a.create(t), soma.RoleEditor, 1))
+				all = append(all, a.invite(t, a.create(t), 1))
 			}
 			if before {
 				if err := b.Sync().Stop(t.Context()); err != nil {
@@ -100,7 +100,7 @@ func TestRefusedTicketRests(t *testing.T) {
 	t.Cleanup(func() { _ = h.Close() })
 	a, b := newDevice(t), &device{dir: t.TempDir(), opts: []somasync.Option{somasync.WithHost(h)}, also: []soma.Option{soma.WithIdentity(key)}}
 	b.open(t)
-	b.join(t, a.invite(t, a.create(t), soma.RoleEditor, 1))
+	b.join(t, a.invite(t, a.create(t), 1))
 	const refused = 20
 	for range refused {
 		space := a.create(t)
@@ -117,7 +117,7 @@ func TestRefusedTicketRests(t *testing.T) {
 		}
 	}
 	// One more, which is good, comes behind them.
-	b.join(t, a.invite(t, a.create(t), soma.RoleEditor, 1))
+	b.join(t, a.invite(t, a.create(t), 1))
 	before := messages.n.Load()
 	never(t, "tickets are shown in a loop", func() bool { return messages.n.Load() > before+2*refused })
 	if n := len(b.joined(t)); n != 2 {

@@ -2,6 +2,7 @@ package somasync
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -86,6 +87,9 @@ func spaceStatuses(ctx context.Context, r core.Replica, near map[core.SpaceID]in
 	all := make([]core.SpaceSyncStatus, 0, len(ids))
 	for _, id := range ids {
 		st, err := spaceStatus(ctx, r, id, joining[id])
+		if errors.Is(err, core.ErrNotFound) {
+			continue // deleted meanwhile
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -157,6 +157,10 @@ func (w *work) sealDoc(space *core.SpaceRecord, h *head, update []byte) error {
 // incarnation.
 const maxPartBytes = log.MaxDocUpdateBytes - retireBytes
 
+// packBytes is from which size on an entry takes no further update: an entry comes whole
+// or not at all, and relays cut connections after 128 KiB.
+const packBytes = 24 << 10
+
 // packer packs updates into entries.
 type packer struct {
 	w      *work
@@ -233,7 +237,7 @@ func mergeTail(updates [][]byte) ([]byte, error) {
 func (p *packer) add(h *head, update []byte) error {
 	size := len(update) + log.DocUpdateOverhead
 	// One op is kept free for the retirement of earlier incarnations.
-	if p.size+size > log.MaxOpsBytes-log.OpsOverhead-retireBytes || len(p.bodies) == log.MaxOps-1 {
+	if p.size+size > packBytes || len(p.bodies) == log.MaxOps-1 {
 		if err := p.flush(); err != nil {
 			return err
 		}

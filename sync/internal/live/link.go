@@ -3,9 +3,8 @@ package live
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/sync/internal/share"
@@ -56,9 +55,21 @@ type Options struct {
 // run runs the parts of one end of a stream, until one of them fails or ctx ends, and ends
 // the stream.
 func run(ctx context.Context, s wire.Stream, parts ...func(context.Context) error) error {
-	g, inner := errgroup.WithContext(ctx)
-	for _, part := range parts {
-		g.Go(func() error { return part(inner) })
+	inner, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	var first error
+	var once sync.Once
+	do := func(part func(context.Context) error) {
+		if err := part(inner); err != nil {
+			once.Do(func() {
+				first = err
+				fail(err)
+			})
+		}
+	}
+	var others sync.WaitGroup
+	for _, part := range parts[1:] {
+		others.Go(func() { do(part) })
 	}
 	// A part that reads or writes does not see that inner has ended.
 	stop := context.AfterFunc(inner, func() {
@@ -68,14 +79,15 @@ func run(ctx context.Context, s wire.Stream, parts ...func(context.Context) erro
 		}
 		_ = s.Reset(code) // it may be gone already
 	})
-	err := g.Wait()
+	do(parts[0]) // in this goroutine: there are two streams for each peer
+	others.Wait()
 	if stop() {
 		_ = s.Reset(wire.CodeClosing)
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return err
+	return first
 }
 
 // newConn returns a Conn that notices a dead peer.

@@ -207,6 +207,30 @@ func TestLeave(t *testing.T) {
 	eventually(t, "the two have nothing to do with each other", func() bool { return a.status(t, space).Peers == 0 })
 }
 
+func TestLeaveWhileApart(t *testing.T) {
+	t.Parallel()
+	a, b := newDevice(t), newDevice(t)
+	space := a.create(t)
+	b.join(t, a.invite(t, space, 1))
+	eventually(t, "a is connected", func() bool { return a.status(t, space).Peers == 1 })
+	if err := b.Sync().Stop(t.Context()); err != nil {
+		t.Fatalf("Stop = %v", err)
+	}
+	if err := b.Spaces().Leave(t.Context(), space); err != nil {
+		t.Fatalf("Leave = %v", err)
+	}
+	if err := b.Sync().Start(t.Context()); err != nil {
+		t.Fatalf("Start = %v", err)
+	}
+	if err := a.Sync().Connect(t.Context(), b.Sync().Addrs()[0]); err != nil {
+		t.Logf("Connect = %v", err) // they may be just about to part again
+	}
+	eventually(t, "a learns of it", func() bool {
+		members, err := a.Spaces().Members(t.Context(), space)
+		return err == nil && len(members) == 1
+	})
+}
+
 func TestSuppliedHost(t *testing.T) {
 	t.Parallel()
 	_, key, err := ed25519.GenerateKey(nil)

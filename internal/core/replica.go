@@ -49,6 +49,9 @@ type SharedSpaces interface {
 	// Partners returns the members of a space without the local one; of all spaces, each
 	// once, for "". It is empty where the local member is none. By and Since are left out.
 	Partners(ctx context.Context, space SpaceID) ([]MemberRecord, error)
+	// Left returns the spaces in which a peer is a member, as far as is known here, and the
+	// local member was one that acted, and is none any more. It reads the database.
+	Left(ctx context.Context, peer PeerID) ([]SpaceID, error)
 	// SharedIDs returns the spaces in which the local member is one, in order of ID.
 	SharedIDs(ctx context.Context) ([]SpaceID, error)
 

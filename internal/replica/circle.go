@@ -215,6 +215,58 @@ func (r *Replica) SharedIDs(ctx context.Context) (spaces []core.SpaceID, err err
 	return spaces, err
 }
 
+// Left implements core.SharedSpaces.
+func (r *Replica) Left(ctx context.Context, peer core.PeerID) (left []core.SpaceID, err error) {
+	var without []core.SpaceID
+	err = r.reading(ctx, func(c *circle) {
+		for id, crowd := range c.crowds {
+			if !crowd.self && crowd.has(peer) {
+				without = append(without, id)
+			}
+		}
+	})
+	if err != nil || len(without) == 0 {
+		return nil, err
+	}
+	slices.Sort(without)
+	err = r.store.Read(ctx, func(v core.View) error {
+		writers, err := v.WritersOf(r.self.peer)
+		if err != nil {
+			return err
+		}
+		for _, id := range without {
+			acted, err := actedIn(v, id, writers)
+			if err != nil {
+				return err
+			}
+			if acted {
+				left = append(left, id)
+			}
+		}
+		return nil
+	})
+	return left, err
+}
+
+// actedIn reports whether one of the writers has made a membership entry in a space: to
+// leave it, or to join.
+func actedIn(v core.View, id core.SpaceID, writers []core.WriterRecord) (bool, error) {
+	space, err := v.Space(id)
+	if isNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	for _, writer := range writers {
+		_, err := v.WriterHead(space.Key, writer.Key, core.ChainMembership)
+		if err == nil || !isNotFound(err) {
+			return err == nil, err
+		}
+	}
+	return false, nil
+}
+
 // Partners implements core.SharedSpaces.
 func (r *Replica) Partners(ctx context.Context, space core.SpaceID) (members []core.MemberRecord, err error) {
 	err = r.reading(ctx, func(c *circle) {

@@ -156,6 +156,8 @@ func (m *memory) Partners(context.Context, core.SpaceID) ([]core.MemberRecord, e
 
 func (m *memory) Awaited(context.Context) ([]core.Awaited, error) { return nil, nil }
 
+func (m *memory) Left(context.Context, core.PeerID) ([]core.SpaceID, error) { return nil, nil }
+
 func (m *memory) Invited(context.Context, core.SpaceID, core.InviteID) (bool, error) {
 	return false, nil
 }

@@ -51,6 +51,7 @@ type Pair struct {
 	names    map[core.SpaceID]*name // of all spaces that either called by a tag, or may
 	in       map[Tag]core.SpaceID   // tags by which the peer may call them
 	guests   map[core.SpaceID]guest
+	recalled bool // see recall
 	since    time.Time
 	looked   int           // Hellos with joins
 	compared chan struct{} // closed and replaced when one more space is
@@ -427,9 +428,39 @@ func (p *Pair) admit(ctx context.Context, space core.SpaceID, genesis core.Hash,
 	return !before, nil
 }
 
-// Gone returns the spaces in which the peer was a member since the two met and is none any
-// more, of which it has not been told yet (Told).
+// recall notes once the spaces that the local member left while the peer was away: they
+// share them no more, and the peer, a member of them, may not know.
+func (p *Pair) recall(ctx context.Context) error {
+	p.mu.Lock()
+	done := p.recalled
+	p.mu.Unlock()
+	if done {
+		return nil
+	}
+	left, err := p.r.Left(ctx, p.peer)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.recalled {
+		return nil
+	}
+	p.recalled = true
+	for _, space := range left {
+		if n := p.name(space); n != nil {
+			n.was = true
+		}
+	}
+	return nil
+}
+
+// Gone returns the spaces that the two shared since they met, or before the local member left
+// them, and share no more, of which the peer has not been told yet (TellGone).
 func (p *Pair) Gone(ctx context.Context) ([]core.SpaceID, error) {
+	if err := p.recall(ctx); err != nil {
+		return nil, err
+	}
 	p.mu.Lock()
 	var were []core.SpaceID
 	for space, n := range p.names {

@@ -32,6 +32,7 @@ type member struct {
 	members map[core.SpaceID][]core.PeerID // of the spaces in which self is one
 	invites map[core.InviteID]core.SpaceID
 	awaits  []core.Awaited
+	left    []core.SpaceID
 }
 
 func newMember(name string) *member {
@@ -67,6 +68,8 @@ func (m *member) SharedIDs(context.Context) (ids []core.SpaceID, _ error) {
 }
 
 func (m *member) Awaited(context.Context) ([]core.Awaited, error) { return m.awaits, nil }
+
+func (m *member) Left(context.Context, core.PeerID) ([]core.SpaceID, error) { return m.left, nil }
 
 func (m *member) Invited(_ context.Context, s core.SpaceID, i core.InviteID) (bool, error) {
 	return m.invites[i] == s, nil
@@ -136,9 +139,15 @@ func TestGone(t *testing.T) {
 	if _, err := pair.TellGone(t.Context(), tag); !errors.Is(err, core.ErrNotFound) {
 		t.Errorf("TellGone again = %v, want ErrNotFound", err)
 	}
-	// Who comes later learns nothing.
+	// Who comes later learns nothing, but of what the other left.
 	pair = share.NewPair(a, b.self)
 	gone()
+	a.left = []core.SpaceID{space(1)}
+	gone()
+	left := share.NewPair(a, b.self)
+	if got, err := left.Gone(t.Context()); !slices.Equal(got, a.left) || err != nil {
+		t.Errorf("Gone of what was left = %q, %v, want %q", got, err, a.left)
+	}
 	if _, err := pair.TellGone(t.Context(), tag); !errors.Is(err, core.ErrNotFound) {
 		t.Errorf("TellGone of a later pair = %v, want ErrNotFound", err)
 	}

@@ -36,7 +36,7 @@ func TestOverRelay(t *testing.T) {
 	eventually(t, "the relay has a place for a", func() bool {
 		return relay.Network().Connectedness(peer.ID(a.PeerID().Bytes())) == network.Connected
 	})
-	if _, err := b.Spaces().Join(t.Context(), a.invite(t, space, soma.RoleEditor, 1)); err != nil {
+	if _, err := b.Spaces().Join(t.Context(), a.invite(t, space, 1)); err != nil {
 		t.Fatalf("Join = %v", err)
 	}
 	circuit := at + "/p2p-circuit/p2p/" + a.PeerID().String()

@@ -44,7 +44,7 @@ func TestTwoSitesConverge(t *testing.T) {
 func TestLastExchangeIsTheLast(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")
 	space := a.create()
-	l := admit(t, a, b, space, log.RoleEditor)
+	l := admit(t, a, b, space)
 	mark, at, err := b.LastExchange(b.ctx(), space, a.Self())
 	if at == 0 || err != nil {
 		t.Fatalf("LastExchange = %+v, %d, %v, want a time", mark, at, err)

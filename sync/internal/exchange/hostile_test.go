@@ -330,7 +330,8 @@ func TestHostileClients(t *testing.T) {
 			_ = x.CloseWrite()
 		}
 		select {
-		case _ = <-served:
+		case err := <-served:
+			t.Logf("client %d: Serve = %v", n, err)
 		case <-time.After(20 * time.Second):
 			t.Fatalf("client %d: Serve goes on", n)
 		}

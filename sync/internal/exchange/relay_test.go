@@ -45,7 +45,7 @@ func TestRelayCuts(t *testing.T) {
 			served <- exchange.Serve(ctx, relayed{y, left, cut}, a, l.pair[0], exchange.ServeOptions{Portion: 16 << 10})
 		}()
 		_, err := exchange.Pull(ctx, x, b, l.pair[1], exchange.PullOptions{})
-		_ = <-served
+		t.Logf("Serve = %v", <-served)
 		cut()
 		if err == nil {
 			if n < 3 {
@@ -83,7 +83,7 @@ func TestComesFromTwo(t *testing.T) {
 	served := make(chan error, 1)
 	go func() { served <- exchange.Serve(t.Context(), y, a, l.pair[0], exchange.ServeOptions{}) }()
 	r, err := exchange.Pull(t.Context(), x, &elsewhere{site: b, from: a}, l.pair[1], exchange.PullOptions{})
-	_ = <-served
+	t.Logf("Serve = %v", <-served)
 	if err == nil || wire.IsOffence(err) {
 		t.Errorf("Pull = %+v, %v, want an error that is no offence", r, err)
 	}
@@ -119,7 +119,7 @@ func TestCutWhileTaking(t *testing.T) {
 	served := make(chan error, 1)
 	go func() { served <- exchange.Serve(ctx, y, a, l.pair[0], exchange.ServeOptions{}) }()
 	r, err := exchange.Pull(ctx, x, &taking{b, cut}, l.pair[1], exchange.PullOptions{})
-	_ = <-served
+	t.Logf("Serve = %v", <-served)
 	if err == nil || r.Accepted != 3 {
 		t.Errorf("Pull = %+v, %v, want 3 entries and an error", r, err)
 	}

@@ -228,7 +228,7 @@ func TestServeIsBounded(t *testing.T) {
 		for i, st := range streams {
 			_ = st.Close()
 			if i != fetch.MaxServesOfPeer && i != fetch.MaxServes+1 {
-				_ = <-results[i]
+				t.Logf("Serve = %v", <-results[i])
 			}
 		}
 	})

@@ -314,7 +314,7 @@ func (p *Pair) due(awaited []core.Awaited, only []core.SpaceID) []core.Awaited {
 	var due []core.Awaited
 	for _, a := range awaited {
 		t := p.tried(a)
-		if (only == nil || slices.Contains(only, a.Space)) && !(t.declined && now.Sub(t.at) < AskAgainTime) {
+		if (only == nil || slices.Contains(only, a.Space)) && (!t.declined || now.Sub(t.at) >= AskAgainTime) {
 			due = append(due, a)
 		}
 	}

@@ -123,7 +123,7 @@ func (w *world) settled() error {
 func (w *world) members(p *plot) (members []*machine) {
 	for _, m := range w.machines {
 		_, is := w.memberRole(p.founder, p, m.peer)
-		if is && !(p.left[m.n] && w.role(m, p) == soma.RoleNone) {
+		if is && (!p.left[m.n] || w.role(m, p) != soma.RoleNone) {
 			members = append(members, m)
 		}
 	}

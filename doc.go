@@ -68,6 +68,13 @@
 //	ticket, err := db.Spaces().Invite(ctx, space.ID, soma.RoleEditor, soma.InviteOptions{})
 //	space, err = other.Spaces().Join(ctx, ticket)
 //
+// With a node of package sync, spaces are kept the same as those of their other members, and
+// the ticket holds where this one can be reached:
+//
+//	node, err := somasync.New() // import somasync "github.com/soma-sdk/soma/sync"
+//	db, err := soma.Open(dir, soma.WithSync(node))
+//	status, err := db.Sync().Status(ctx) // per space: who is connected, what is on this device only
+//
 // What the user interface keeps on this machine alone is in collections, of which the newer
 // record wins (see Collection):
 //

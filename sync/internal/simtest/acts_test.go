@@ -190,7 +190,9 @@ func (w *world) use(r *rand.Rand, p *plot, by *machine, text string) error {
 	w.tell("%v joins %.12s", found[0], p.id)
 	if by != nil {
 		w.give(p, by, found[0])
-		w.met[pairOf(by, found[0])] = true // the ticket says where it is
+		if t, err := soma.ParseTicket(text); err == nil && len(t.Addresses) > 0 { // those of a node that runs
+			w.met[pairOf(by, found[0])] = true
+		}
 	} else {
 		p.struck[found[0].n] = true // by an old ticket: whether it counts is for the log
 	}
@@ -297,7 +299,7 @@ func (w *world) leave(r *rand.Rand) error {
 		return nil
 	}
 	w.tell("%v leaves %.12s", m, p.id)
-	p.struck[m.n], p.left[m.n] = true, true
+	p.struck[m.n] = true
 	return w.allowed(m.Spaces().Leave(w.ctx, p.id))
 }
 
@@ -504,10 +506,13 @@ func (w *world) look(r *rand.Rand) error {
 func (w *world) elsewhere(m *machine, p *plot) error {
 	there := map[string]bool{}
 	for _, other := range w.machines {
-		if other == m || w.role(other, p) == soma.RoleNone {
+		if other == m {
 			continue
 		}
 		words, err := peertest.Words(w.ctx, other.DB, p.id)
+		if errors.Is(err, soma.ErrNotFound) {
+			continue
+		}
 		if err != nil {
 			return err
 		}

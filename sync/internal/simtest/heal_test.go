@@ -118,12 +118,10 @@ func (w *world) settled() error {
 	return nil
 }
 
-// members returns the members of a space as its founder, from whom nobody took it, knows
-// them, but for those who left: of that nobody may have heard.
+// members returns the members of a space as its founder, from whom nobody took it, knows them.
 func (w *world) members(p *plot) (members []*machine) {
 	for _, m := range w.machines {
-		_, is := w.memberRole(p.founder, p, m.peer)
-		if is && (!p.left[m.n] || w.role(m, p) != soma.RoleNone) {
+		if _, is := w.memberRole(p.founder, p, m.peer); is {
 			members = append(members, m)
 		}
 	}

@@ -37,7 +37,6 @@ type plot struct {
 	founder *machine
 	givers  map[int]map[int]bool // who made a machine a member, or something else
 	struck  map[int]bool         // from whom something was taken, or who left
-	left    map[int]bool
 	tickets []string
 	puts    map[soma.CID]put
 	pages   map[soma.DocumentID]*machine // who created them
@@ -110,7 +109,7 @@ func (w *world) begin(r *rand.Rand, dir string) error {
 			return err
 		}
 		w.plots = append(w.plots, &plot{
-			id: space.ID, founder: m, givers: map[int]map[int]bool{}, struck: map[int]bool{}, left: map[int]bool{},
+			id: space.ID, founder: m, givers: map[int]map[int]bool{}, struck: map[int]bool{},
 			puts: map[soma.CID]put{}, pages: map[soma.DocumentID]*machine{},
 		})
 		w.tell("%v founds %s, %s", m, name, space.ID)

@@ -23,7 +23,10 @@ func TestMain(m *testing.M) {
 // meanwhile.
 func TestBadLine(t *testing.T) {
 	for name, transport := range map[string]string{"tcp": "/ip4/%s/tcp/4001", "quic": "/ip4/%s/udp/4001/quic-v1"} {
-		t.Run(name, func(t *testing.T) { badLine(t, transport) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // it mostly waits
+			badLine(t, transport)
+		})
 	}
 }
 

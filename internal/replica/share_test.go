@@ -442,7 +442,15 @@ func TestReturnBySeam(t *testing.T) {
 // TestOnlyHere counts what of the local member's nobody else has.
 func TestOnlyHere(t *testing.T) {
 	a, c, space := pair(t)
-	a.wantOnlyHere(space, "at first", 0, 0)
+	ack := func(peer core.PeerID, at core.Summary) {
+		t.Helper()
+		if err := a.AcknowledgeAll(a.ctx(), space, peer, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.wantOnlyHere(space, "at first", 1, 0) // that it saw c join
+	ack(c.Self(), a.summary(space))
+	a.wantOnlyHere(space, "acknowledged at first", 0, 0)
 	lone := a.create("lone")
 	a.wantOnlyHere(lone, "of a space of one", 2, 0) // its genesis and its name
 	a.clock.advance(time.Minute)
@@ -454,12 +462,6 @@ func TestOnlyHere(t *testing.T) {
 	a.wantOnlyHere(space, "sealed", 2, 0)
 
 	// Of somebody else's summary, of one of another epoch, of that before the last entry.
-	ack := func(peer core.PeerID, at core.Summary) {
-		t.Helper()
-		if err := a.AcknowledgeAll(a.ctx(), space, peer, at); err != nil {
-			t.Fatal(err)
-		}
-	}
 	ack(peerOf(stranger(5)), a.summary(space))
 	ack(a.Self(), a.summary(space))
 	ack(c.Self(), core.Summary{Digest: before.Digest, Mark: core.Mark{Row: before.Mark.Row}})

@@ -62,13 +62,13 @@ func repeated(b byte, n int) []byte {
 func TestGarbage(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")
 	space := a.create("shared")
-	b.join(a, space, soma.RoleEditor)
+	b.join(a, space)
 	for _, kind := range []string{"stranger", "member"} {
 		for _, id := range []protocol.ID{protoSync, protoLive, protoBlob} {
 			t.Run(fmt.Sprint(kind, id), func(t *testing.T) {
 				r := newRogue(t, kind+string(id))
 				if kind == "member" {
-					a.addMember(space, r.peer, soma.RoleEditor)
+					a.addMember(space, r.peer)
 				}
 				for name, content := range garbage(t) {
 					reply, err := r.say(a, id, content)
@@ -88,7 +88,7 @@ func TestGarbage(t *testing.T) {
 func TestForgedEntries(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")
 	space, other := a.create("shared"), a.create("another")
-	b.join(a, space, soma.RoleEditor)
+	b.join(a, space)
 	for i := range 5 {
 		a.write(space, fmt.Sprint("shared", i))
 		a.write(other, fmt.Sprint("other", i))
@@ -115,8 +115,8 @@ func TestForgedEntries(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRogue(t, name)
-			a.addMember(space, r.peer, soma.RoleEditor)
-			a.addMember(other, r.peer, soma.RoleEditor) // so that it has what it sends
+			a.addMember(space, r.peer)
+			a.addMember(other, r.peer) // so that it has what it sends
 			entries, err := r.entries(a, space)
 			if err != nil {
 				t.Fatal(err)
@@ -202,9 +202,9 @@ func (r *rogue) push(to *honest, space soma.SpaceID, entries []wire.Entry) error
 func TestStreamFlood(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")
 	space := a.create("shared")
-	b.join(a, space, soma.RoleEditor)
+	b.join(a, space)
 	member := newRogue(t, "member")
-	a.addMember(space, member.peer, soma.RoleEditor)
+	a.addMember(space, member.peer)
 	rogues := []*rogue{member}
 	for i := range 20 {
 		rogues = append(rogues, newRogue(t, fmt.Sprint("stranger", i)))
@@ -241,7 +241,7 @@ func TestStreamFlood(t *testing.T) {
 func TestSlowPeers(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")
 	space := a.create("shared")
-	b.join(a, space, soma.RoleEditor)
+	b.join(a, space)
 	for i := range 40 { // a long answer
 		if err := peertest.Type(t.Context(), a.DB, space, soma.DocumentID(fmt.Sprint("long", i)), string(repeated('x', 200_000)), 0); err != nil {
 			t.Fatal(err)
@@ -250,7 +250,7 @@ func TestSlowPeers(t *testing.T) {
 	before := heap()
 	for i := range 3 {
 		r := newRogue(t, fmt.Sprint("slow", i))
-		a.addMember(space, r.peer, soma.RoleEditor)
+		a.addMember(space, r.peer)
 		entries, err := r.entries(a, space)
 		if err != nil {
 			t.Fatal(err)
@@ -258,7 +258,6 @@ func TestSlowPeers(t *testing.T) {
 		if len(entries) < 40 {
 			t.Fatalf("%d entries, want more than 40", len(entries))
 		}
-		entries = nil
 		c, err := r.hello(a)
 		if err != nil {
 			t.Fatal(err)
@@ -294,9 +293,9 @@ func TestSlowPeers(t *testing.T) {
 func TestEndlessStream(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")
 	space := a.create("shared")
-	b.join(a, space, soma.RoleEditor)
+	b.join(a, space)
 	r := newRogue(t, "endless")
-	a.addMember(space, r.peer, soma.RoleEditor)
+	a.addMember(space, r.peer)
 	big := wire.Entry{Header: make([]byte, 200), Ops: make([]byte, 60_000), Sig: make([]byte, 64)}
 	before := heap()
 	for name, message := range map[string]wire.Message{

@@ -71,19 +71,18 @@ func (h *honest) write(space soma.SpaceID, word string) {
 }
 
 // put puts a blob.
-func (h *honest) put(space soma.SpaceID, name string, content []byte) soma.CID {
+func (h *honest) put(space soma.SpaceID, name string, content []byte) {
 	h.t.Helper()
-	info, err := h.Blobs().Put(h.t.Context(), space, bytes.NewReader(content), soma.PutOptions{Name: name})
+	_, err := h.Blobs().Put(h.t.Context(), space, bytes.NewReader(content), soma.PutOptions{Name: name})
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return info.CID
 }
 
-// join joins a space by a ticket of another, over the network.
-func (h *honest) join(by *honest, space soma.SpaceID, role soma.Role) {
+// join makes the peer an editor by a ticket of another, over the network.
+func (h *honest) join(by *honest, space soma.SpaceID) {
 	h.t.Helper()
-	ticket, err := by.Spaces().Invite(h.t.Context(), space, role, soma.InviteOptions{})
+	ticket, err := by.Spaces().Invite(h.t.Context(), space, soma.RoleEditor, soma.InviteOptions{})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -92,17 +91,17 @@ func (h *honest) join(by *honest, space soma.SpaceID, role soma.Role) {
 	}
 	peertest.Until(h.t, "the space is joined", func() error {
 		s, err := h.Spaces().Get(h.t.Context(), space)
-		if err == nil && s.Role != role {
-			err = fmt.Errorf("role is %v, want %v", s.Role, role)
+		if err == nil && s.Role != soma.RoleEditor {
+			err = fmt.Errorf("role is %v, want %v", s.Role, soma.RoleEditor)
 		}
 		return err
 	})
 }
 
-// addMember makes a key a member, without a ticket.
-func (h *honest) addMember(space soma.SpaceID, peer soma.PeerID, role soma.Role) {
+// addMember makes a key an editor, without a ticket.
+func (h *honest) addMember(space soma.SpaceID, peer soma.PeerID) {
 	h.t.Helper()
-	if err := h.Spaces().AddMember(h.t.Context(), space, soma.NewMember{Peer: peer, Role: role}); err != nil {
+	if err := h.Spaces().AddMember(h.t.Context(), space, soma.NewMember{Peer: peer, Role: soma.RoleEditor}); err != nil {
 		h.t.Fatal(err)
 	}
 }

@@ -88,13 +88,14 @@ func (r *rogue) listenToAll() {
 }
 
 // spread is a space that three honest members have, so many that it rides gossip.
-func spread(t *testing.T) (space soma.SpaceID, a, b, c *honest) {
+func spread(t *testing.T) (space soma.SpaceID, a, b *honest) {
 	t.Helper()
 	direct := somasync.WithMaxDirect(1)
-	a, b, c = open(t, "a", direct), open(t, "b", direct), open(t, "c", direct)
+	a, b = open(t, "a", direct), open(t, "b", direct)
+	c := open(t, "c", direct)
 	space = a.create("the name of the space")
-	b.join(a, space, soma.RoleEditor)
-	c.join(a, space, soma.RoleEditor)
+	b.join(a, space)
+	c.join(a, space)
 	a.put(space, "the name of a blob", peertest.Bytes(1, 100_000))
 	if _, err := a.Pages().Create(t.Context(), space, soma.NewPage{Title: "the title of a page"}); err != nil {
 		t.Fatal(err)
@@ -112,7 +113,7 @@ func spread(t *testing.T) (space soma.SpaceID, a, b, c *honest) {
 		return fmt.Errorf("status is %+v", status)
 	})
 	works(t, space, a, b, "at first")
-	return space, a, b, c
+	return space, a, b
 }
 
 // texts are what is in the space.
@@ -128,7 +129,7 @@ func texts() secrets {
 
 // Whatever a stranger says, on whichever protocol, it hears of no space.
 func TestStrangerHearsNothing(t *testing.T) {
-	space, a, b, _ := spread(t)
+	space, a, b := spread(t)
 	r := newRogue(t, "stranger")
 	r.listenToAll()
 	if err := r.connect(a); err != nil {
@@ -145,9 +146,9 @@ func TestStrangerHearsNothing(t *testing.T) {
 // Who was a member, and comes back, knows what the space is called and how to ask, and
 // hears nothing.
 func TestFormerMemberHearsNothing(t *testing.T) {
-	space, a, b, _ := spread(t)
+	space, a, b := spread(t)
 	r := newRogue(t, "former member")
-	a.addMember(space, r.peer, soma.RoleEditor)
+	a.addMember(space, r.peer)
 	if entries, err := r.entries(a, space); err != nil || len(entries) == 0 {
 		t.Fatalf("a member gets %d entries, %v", len(entries), err)
 	}
@@ -168,9 +169,9 @@ func TestFormerMemberHearsNothing(t *testing.T) {
 
 // Who is connected when removed hears of nothing that happens afterwards.
 func TestRemovedMemberHearsNothingMore(t *testing.T) {
-	space, a, b, _ := spread(t)
+	space, a, b := spread(t)
 	r := newRogue(t, "removed member")
-	a.addMember(space, r.peer, soma.RoleEditor)
+	a.addMember(space, r.peer)
 	if entries, err := r.entries(a, space); err != nil || len(entries) == 0 {
 		t.Fatalf("a member gets %d entries, %v", len(entries), err)
 	}
@@ -252,7 +253,9 @@ func (r *rogue) sayEverything(to *honest, requests []wire.Message) {
 func (r *rogue) askedFor(to *honest, space soma.SpaceID) []wire.Message {
 	tag := r.tag(to, space)
 	return []wire.Message{
-		wire.Rows{Tag: tag}, wire.Nodes{Tag: tag, Paths: [][]byte{{}}}, wire.Last{Tag: tag},
+		wire.Rows{Tag: tag},
+		wire.Nodes{Tag: tag, Paths: [][]byte{{}}},
+		wire.Last{Tag: tag},
 		wire.Get{Tag: tag, Ranges: []wire.Range{{Chain: 0, From: 1, To: 100}}},
 		wire.Hashes{Tag: tag, Seqs: []uint64{1}},
 	}

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -318,7 +319,7 @@ func (b *bringer) takeAll(ctx context.Context, frames <-chan arrived) error {
 		if err != nil {
 			return err
 		}
-		if useless += wasted; useless > MaxUseless {
+		if useless += wasted; useless > cmp.Or(b.opts.Useless, MaxUseless) {
 			return wire.Excess("%d bytes of entries that are of no use", useless)
 		}
 		if b.sinceAck > AckBytes {

@@ -20,6 +20,8 @@ type PullOptions struct {
 	Only []core.SpaceID
 	// Now is the clock of notes, time.Now if nil.
 	Now func() time.Time
+	// Useless is how many bytes one answer may have that are not taken, MaxUseless if 0.
+	Useless int
 }
 
 // Result is what a Pull did, as far as it came.

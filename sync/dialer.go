@@ -173,15 +173,13 @@ func (d *dialer) ticketPeers(ctx context.Context) (map[peer.ID][]ma.Multiaddr, e
 		}
 	}
 	d.mu.Lock()
+	defer d.mu.Unlock()
 	for id, addrs := range peers {
 		if len(d.named) < maxTicketPeers || d.named[id] != nil {
 			d.named[id] = addrs
 		}
 	}
-	d.mu.Unlock()
 	if len(awaited) > 0 {
-		d.mu.Lock()
-		defer d.mu.Unlock()
 		for id, addrs := range d.found {
 			peers[id] = mergeAddrs(peers[id], addrs)
 		}

@@ -99,16 +99,6 @@ func (s *session) searchFar(ctx context.Context) {
 	}
 }
 
-// wait returns after d, or when ctx ends.
-func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-}
-
 // searchOnce looks up all spaces once: those of tickets first, then up to maxAdvertised of the
 // others from a place on, of which it returns the next, and whether a ticket waits.
 func (s *session) searchOnce(ctx context.Context, from int) (next int, waits bool, err error) {

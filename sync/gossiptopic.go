@@ -67,7 +67,7 @@ func (gossipMessage) Kind() wire.Kind { return kindGossip }
 func (m gossipMessage) Check() error {
 	size := 0
 	for _, e := range m.Entries {
-		size += len(e.Header) + len(e.Ops) + len(e.Sig)
+		size += e.Size()
 	}
 	if size > maxGossipBytes || len(m.Entries) > maxGossipEntries {
 		return wire.Excess("%d entries of %d bytes in a message", len(m.Entries), size)
@@ -402,11 +402,7 @@ func (t *topic) takeMessages(ctx context.Context, messages []*pubsub.Message) er
 	}
 	asked := map[peer.ID]bool{}
 	for i, out := range outcomes {
-		gap := out.Status == core.EntryWaiting || out.Status == core.EntryDropped
-		if w, ok := errors.AsType[*log.WaitingError](out.Err); ok && w.Reason != log.WaitPast {
-			gap = false // no pull brings what it waits for
-		}
-		if gap && !asked[from[i]] {
+		if log.WaitsForPast(out) && !asked[from[i]] {
 			asked[from[i]] = true
 			t.g.pull(from[i], t.space)
 		}

@@ -151,7 +151,7 @@ func (r *remote) cut(code wire.Code, which func(*openStream) bool) {
 	}
 	for _, o := range cut {
 		o.cancel()
-		_ = o.ResetWithError(network.StreamErrorCode(code)) // an error says that it has ended
+		refuse(o.Stream, code)
 	}
 }
 

@@ -341,12 +341,7 @@ func (s *session) sendStrangersAway(strangers []*remote) {
 }
 
 func (s *session) isRelay(id peer.ID) bool {
-	for _, r := range s.node.o.relays {
-		if r.ID == id {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.node.o.relays, func(r peer.AddrInfo) bool { return r.ID == id })
 }
 
 // sendAway ends what there is with a peer that is refused.

@@ -53,7 +53,7 @@ func (s *session) open(ctx context.Context, rem *remote, id protocol.ID) (_ cont
 	}
 	ctx, leave, ok := rem.use(ctx, st, false, 0)
 	if !ok {
-		_ = st.ResetWithError(network.StreamErrorCode(wire.CodeClosing)) // an error says that it has ended
+		refuse(st, wire.CodeClosing)
 		return nil, nil, nil, fmt.Errorf("open stream to %s: %w", rem.peer, network.ErrNoConn)
 	}
 	return ctx, stream{st}, leave, nil

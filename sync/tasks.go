@@ -1,6 +1,10 @@
 package somasync
 
-import "sync"
+import (
+	"context"
+	"sync"
+	"time"
+)
 
 // tasks are goroutines with one owner, which waits for them. Unlike a WaitGroup it may be
 // asked to begin one while it waits: that is refused then.
@@ -52,5 +56,15 @@ func (b bell) ring() {
 	select {
 	case b <- struct{}{}:
 	default:
+	}
+}
+
+// wait returns after d, or when ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
 	}
 }

@@ -96,12 +96,7 @@ func (ln *link) tells(ctx context.Context) {
 			clear(told)
 			time.AfterFunc(longestRetry, ln.tell.ring)
 		}
-		pause := time.NewTimer(jitter(tellPause))
-		select {
-		case <-ctx.Done():
-		case <-pause.C:
-		}
-		pause.Stop()
+		wait(ctx, jitter(tellPause))
 	}
 }
 
@@ -201,13 +196,7 @@ func (s *session) serveTold(ctx context.Context, rem *remote, st wire.Stream) er
 		s.tellAll()
 		s.dialer.refresh()
 	}
-	// Whoever tells a lot waits for it.
-	pause := time.NewTimer(tellPause / 2)
-	defer pause.Stop()
-	select {
-	case <-ctx.Done():
-	case <-pause.C:
-	}
+	wait(ctx, tellPause/2) // whoever tells a lot waits for it
 	return nil
 }
 

@@ -56,8 +56,8 @@ var (
 	ErrQuota        = errors.New("soma: quota is exceeded")
 	ErrDiskFull     = errors.New("soma: disk is full")
 	ErrNotHere      = errors.New("soma: bytes are not on this machine")
+	ErrPinNone      = errors.New("soma: no bytes are fetched for the space")
 
-	ErrPinNone = errors.New("soma: no bytes are fetched for the space")
 	// Of uploads.
 	ErrInvalidSource  = errors.New("soma: invalid source of an upload")
 	ErrUploadState    = errors.New("soma: upload is in another state")

@@ -129,3 +129,14 @@ func (e *WaitingError) Error() string {
 	}
 	return fmt.Sprintf("entry %s waits: %s: %d entries, first %s", e.Hash, e.Reason, len(e.Missing), e.Missing[0])
 }
+
+// WaitsForPast reports whether an entry that was handed in is not taken for want of others,
+// which a peer may have. What waits for a newer version of the program waits however often
+// it is fetched.
+func WaitsForPast(o core.Outcome) bool {
+	if o.Status != core.EntryWaiting && o.Status != core.EntryDropped {
+		return false
+	}
+	w, ok := errors.AsType[*WaitingError](o.Err)
+	return !ok || w.Reason == WaitPast
+}

@@ -342,8 +342,6 @@ func (r *Replica) acknowledge(ctx context.Context, space core.SpaceID, peer core
 	return nil
 }
 
-func highest(tips []core.Tip) uint64 { return (&treeRow{tips: tips}).high() }
-
 // confirmJoining lets go of a ticket once a member has the entry that redeems it.
 func (r *Replica) confirmJoining(ctx context.Context, id core.SpaceID, rows []core.LogRow) error {
 	if awaited, err := r.isAwaited(ctx, id); err != nil || !awaited {

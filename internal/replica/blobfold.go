@@ -198,6 +198,5 @@ func (w *work) blobsChanged(space core.SpaceID) {
 		w.toldBlobs = map[core.SpaceID]bool{}
 	}
 	w.toldBlobs[space] = true
-	w.tell(space).Blobs = true
 	w.changed(events.SpaceChanged, space, "", ReasonBlobs)
 }

@@ -56,8 +56,10 @@ func (r *treeRow) log() core.LogRow {
 }
 
 // high is the highest seq.
-func (r *treeRow) high() (seq uint64) {
-	for _, t := range r.tips {
+func (r *treeRow) high() uint64 { return highest(r.tips) }
+
+func highest(tips []core.Tip) (seq uint64) {
+	for _, t := range tips {
 		seq = max(seq, t.Seq)
 	}
 	return seq

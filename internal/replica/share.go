@@ -28,10 +28,7 @@ func (r *Replica) Summary(ctx context.Context, space core.SpaceID) (core.Summary
 		s = c.sum(epoch)
 		return nil
 	})
-	if isNotFound(err) {
-		return core.Summary{}, r.orAwaited(ctx, space, err)
-	}
-	return s, err
+	return s, r.orAwaited(ctx, space, err)
 }
 
 // summaryOf returns the summary of a log that has not changed since the last one.
@@ -119,7 +116,7 @@ func (r *Replica) Missing(ctx context.Context, space core.SpaceID, rows []core.L
 		return nil, err
 	}
 	var missing []core.Range
-	err = r.readLog(ctx, space, func(v core.View, s *core.SpaceRecord) error {
+	compare := func(v core.View, s *core.SpaceRecord) error {
 		missing = nil
 		for i, row := range rows {
 			ranges, err := missingOf(v, s, row, own[i])
@@ -129,16 +126,11 @@ func (r *Replica) Missing(ctx context.Context, space core.SpaceID, rows []core.L
 			missing = append(missing, ranges...)
 		}
 		return nil
-	})
-	if err == nil && missing == nil {
-		if _, serr := r.Space(ctx, space); isNotFound(serr) { // awaited: everything
-			for i, row := range rows {
-				ranges, err := missingOf(nil, nil, row, own[i])
-				if err != nil {
-					return nil, err
-				}
-				missing = append(missing, ranges...)
-			}
+	}
+	err = r.readSpace(ctx, space, compare)
+	if isNotFound(err) {
+		if err = r.orAwaited(ctx, space, err); err == nil {
+			err = compare(nil, nil) // nothing is here, so there is nothing to look up
 		}
 	}
 	slices.SortStableFunc(missing, func(a, b core.Range) int { return cmp.Compare(a.Chain, b.Chain) })
@@ -150,7 +142,7 @@ func missingOf(v core.View, space *core.SpaceRecord, row, own core.LogRow) ([]co
 	if row.Chain > core.ChainContent {
 		return nil, nil
 	}
-	have := (&treeRow{tips: own.Tips}).high()
+	have := highest(own.Tips)
 	top := uint64(0)
 	var beside []uint64 // seqs of tips that a fork made
 	for _, tip := range row.Tips {

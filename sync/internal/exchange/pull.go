@@ -299,17 +299,15 @@ func (c *client) settle(ctx context.Context, b *bringer, complete bool) error {
 		}
 	}
 	// From its rows it follows what the server has of own entries.
+	var all wire.Digest16
 	if wire.Shorten(sum.Digest) == d.digest {
+		all = d.digest
 		err = c.r.AcknowledgeAll(ctx, d.space, peer, sum)
 	} else if len(d.rows) > 0 {
 		err = c.r.Acknowledge(ctx, d.space, peer, d.rows)
 	}
 	if err != nil || b.accepted == 0 {
 		return gone(err)
-	}
-	var all wire.Digest16
-	if wire.Shorten(sum.Digest) == d.digest {
-		all = d.digest
 	}
 	return b.ack(all)
 }

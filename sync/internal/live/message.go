@@ -61,7 +61,7 @@ func (m entries) Check() error {
 		return wire.Excess("%d entries in a frame", len(m.Entries))
 	}
 	for _, e := range m.Entries {
-		if size := len(e.Header) + len(e.Ops) + len(e.Sig); size > MaxPushedEntry {
+		if size := e.Size(); size > MaxPushedEntry {
 			return wire.Excess("an entry of %d bytes is pushed", size)
 		}
 	}

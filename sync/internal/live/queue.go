@@ -82,14 +82,7 @@ func (q *Queue) Lost() {
 func (q *Queue) loseAll() {
 	q.clear()
 	q.behind = true
-	q.signal()
-}
-
-func (q *Queue) signal() {
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
+	notify(q.wake)
 }
 
 // add queues what a commit brought.
@@ -108,7 +101,7 @@ func (q *Queue) add(n core.News, newest tips) {
 	default:
 		q.push(n.Space, n.Entries)
 	}
-	q.signal()
+	notify(q.wake)
 }
 
 // push queues own entries.

@@ -58,7 +58,7 @@ func (b *inbox) put(ctx context.Context, m wire.Message) error {
 	if m, ok := m.(entries); ok {
 		n = len(m.Entries)
 		for _, e := range m.Entries {
-			size += len(e.Header) + len(e.Ops) + len(e.Sig)
+			size += e.Size()
 		}
 	}
 	for {
@@ -208,9 +208,7 @@ func (r *receiver) judge(g spaceEntries, outcomes []core.Outcome) {
 		case core.EntryAccepted, core.EntryKnown:
 			have.add(g.entries[i])
 		case core.EntryWaiting, core.EntryDropped:
-			// What waits for a newer version of the program waits however often it is pulled.
-			w, ok := errors.AsType[*log.WaitingError](out.Err)
-			pull = pull || !ok || w.Reason == log.WaitPast
+			pull = pull || log.WaitsForPast(out)
 		case core.EntryRejected:
 			if log.ReasonOf(out.Err) == log.ReasonVersion {
 				continue // the peer's program is newer

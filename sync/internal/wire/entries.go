@@ -34,6 +34,9 @@ type Entry struct {
 	Sig    []byte
 }
 
+// Size returns what the entry counts, as core.Entry.Size does.
+func (e Entry) Size() int { return len(e.Header) + len(e.Ops) + len(e.Sig) }
+
 // FromCore returns entries as they are sent.
 func FromCore(entries []core.Entry) []Entry {
 	out := make([]Entry, len(entries))
@@ -59,7 +62,7 @@ func CheckEntries(entries []Entry) error {
 	}
 	size := 0
 	for _, e := range entries {
-		one := len(e.Header) + len(e.Ops) + len(e.Sig)
+		one := e.Size()
 		if one > log.MaxEntryBytes {
 			return Excess("an entry of %d bytes", one)
 		}

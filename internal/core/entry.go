@@ -1,6 +1,8 @@
 package core
 
 import (
+	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -34,6 +36,17 @@ type WriterID [sha256.Size]byte
 // String returns the ID in lower-case hex.
 func (w WriterID) String() string { return hex.EncodeToString(w[:]) }
 
+// WriterDigits is how many hex digits a writer has.
+const WriterDigits = 2 * len(WriterID{})
+
+// Digit returns the hex digit at a depth, from 0 to 15.
+func (w WriterID) Digit(depth int) byte {
+	if depth%2 == 0 {
+		return w[depth/2] >> 4
+	}
+	return w[depth/2] & 15
+}
+
 // InviteID names an invite: the Ed25519 public key whose private half its ticket
 // holds.
 type InviteID [32]byte
@@ -49,6 +62,17 @@ const (
 	ChainMembership Chain = 0
 	ChainContent    Chain = 1
 )
+
+// ChainID names a chain of a writer. Chains are in order of writer, then chain.
+type ChainID struct {
+	Writer WriterID
+	Chain  Chain
+}
+
+// Compare returns -1, 0 or 1.
+func (c ChainID) Compare(o ChainID) int {
+	return cmp.Or(bytes.Compare(c.Writer[:], o.Writer[:]), cmp.Compare(c.Chain, o.Chain))
+}
 
 // Entry is a signed entry as it travels and as it is stored: the header, the
 // ops beside it, and the signature over the header. Package log reads it.

@@ -80,6 +80,12 @@ type LogRow struct {
 	Tips   []Tip // in order of Hash
 }
 
+// ChainID returns the row's chain.
+func (r LogRow) ChainID() ChainID { return ChainID{r.Writer, r.Chain} }
+
+// CompareRows orders rows by their chains.
+func CompareRows(a, b LogRow) int { return a.ChainID().Compare(b.ChainID()) }
+
 // Tip is an entry that no other entry of its chain names as the one before it.
 type Tip struct {
 	Seq  uint64
@@ -104,6 +110,19 @@ type Mark struct {
 // digits with which the writers below it begin. The root is "".
 type TreePath string
 
+// Covers reports whether a writer is below a node.
+func (p TreePath) Covers(w WriterID) bool {
+	if len(p) > WriterDigits {
+		return false
+	}
+	for depth := range len(p) {
+		if p[depth] != w.Digit(depth) {
+			return false
+		}
+	}
+	return true
+}
+
 // MaxLeafRows is how many rows a node may have without being divided.
 const MaxLeafRows = 16
 
@@ -121,6 +140,9 @@ type Range struct {
 	Chain    Chain
 	From, To uint64
 }
+
+// ChainID returns the chain that the range is of.
+func (r Range) ChainID() ChainID { return ChainID{r.Writer, r.Chain} }
 
 // Cursor says how far Entries has come. The zero Cursor is the beginning.
 type Cursor struct {
@@ -159,9 +181,9 @@ type SharedLog interface {
 	Summary(ctx context.Context, space SpaceID) (Summary, error)
 	// Node returns a node of the tree of rows: an empty one where there is none.
 	Node(ctx context.Context, space SpaceID, path TreePath) (TreeNode, error)
-	// RowsSince returns the rows that entries after a mark belong to, as they are now, and
-	// the mark up to which that holds. ok is false if the mark is not of this log, or there
-	// would be more than limit rows.
+	// RowsSince returns the rows that entries after a mark belong to, as they are now, in
+	// order of ChainID, and the mark up to which that holds. ok is false if the mark is not of
+	// this log, or there would be more than limit rows.
 	RowsSince(ctx context.Context, space SpaceID, mark Mark, limit int) (rows []LogRow, now Mark, ok bool, err error)
 	// Missing returns what is not here of what a peer has: for each row with tips that are
 	// not here the seqs after those that are, up to the highest tip; for a tip that is not

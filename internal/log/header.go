@@ -30,6 +30,11 @@ type Header struct {
 // IsGenesis reports whether the header is that of the first entry of a space.
 func (h *Header) IsGenesis() bool { return h.Space.IsZero() }
 
+// ChainID returns the chain that the header is on.
+func (h *Header) ChainID() core.ChainID {
+	return core.ChainID{Writer: h.writer(), Chain: h.Chain}
+}
+
 // writer returns the writer that the header names.
 func (h *Header) writer() core.WriterID { return WriterIDOf(h.Peer, h.Incarnation) }
 

@@ -40,7 +40,7 @@ type spaceNotes struct {
 
 type ackKey struct {
 	peer core.PeerID
-	rowKey
+	core.ChainID
 }
 
 func newNotes() *notes { return &notes{spaces: map[core.SpaceID]*spaceNotes{}} }
@@ -88,7 +88,7 @@ func (n *notes) put(space core.SpaceID, acks []core.AckRecord, exchanges []core.
 		dirty: map[ackKey]bool{}, exchanged: map[core.PeerID]bool{},
 	}
 	for _, a := range acks {
-		s.acks[ackKey{a.Peer, rowKey{a.Writer, a.Chain}}] = a.Tips
+		s.acks[ackKey{a.Peer, core.ChainID{Writer: a.Writer, Chain: a.Chain}}] = a.Tips
 	}
 	for _, e := range exchanges {
 		s.exchanges[e.Peer] = e
@@ -107,7 +107,7 @@ func (r *Replica) flushNotes(ctx context.Context) error {
 		defer n.mu.Unlock()
 		for id, s := range n.spaces {
 			for key := range s.dirty {
-				if err := tx.PutAck(id, core.AckRecord{Peer: key.peer, Writer: key.writer, Chain: key.chain, Tips: s.acks[key]}); err != nil {
+				if err := tx.PutAck(id, core.AckRecord{Peer: key.peer, Writer: key.Writer, Chain: key.Chain, Tips: s.acks[key]}); err != nil {
 					return err
 				}
 			}
@@ -308,7 +308,7 @@ func (r *Replica) acknowledge(ctx context.Context, space core.SpaceID, peer core
 	changed, less := false, false
 	err := r.withNotes(ctx, space, func(s *spaceNotes) {
 		for _, row := range rows {
-			key := ackKey{peer, rowKey{row.Writer, row.Chain}}
+			key := ackKey{peer, row.ChainID()}
 			tips := slices.Clone(row.Tips[:min(len(row.Tips), MaxAckTips)])
 			slices.SortFunc(tips, compareTips)
 			tips = slices.Compact(tips)
@@ -434,7 +434,7 @@ func (r *Replica) LastExchange(ctx context.Context, space core.SpaceID, peer cor
 
 // OnlyHere implements core.Acknowledgements.
 func (r *Replica) OnlyHere(ctx context.Context, space core.SpaceID) (entries, tails int64, err error) {
-	acked := map[rowKey][]core.Tip{}
+	acked := map[core.ChainID][]core.Tip{}
 	var crowd *crowd
 	if err := r.reading(ctx, func(c *circle) { crowd = c.crowds[space] }); err != nil {
 		return 0, 0, err
@@ -442,17 +442,17 @@ func (r *Replica) OnlyHere(ctx context.Context, space core.SpaceID) (entries, ta
 	err = r.withNotes(ctx, space, func(s *spaceNotes) {
 		for key, tips := range s.acks {
 			if crowd != nil && crowd.has(key.peer) {
-				acked[key.rowKey] = append(acked[key.rowKey], tips...)
+				acked[key.ChainID] = append(acked[key.ChainID], tips...)
 			}
 		}
 	})
 	if err != nil {
 		return 0, 0, err
 	}
-	forked := map[rowKey]bool{}
+	forked := map[core.ChainID]bool{}
 	err = r.withLog(ctx, space, func(c *cachedLog, _ core.Incarnation) error {
 		for _, row := range c.tree.own {
-			forked[row.rowKey] = len(row.tips) > 1
+			forked[row.ChainID] = len(row.tips) > 1
 		}
 		return nil
 	})
@@ -477,7 +477,7 @@ func (r *Replica) OnlyHere(ctx context.Context, space core.SpaceID) (entries, ta
 }
 
 // unacked counts the entries of own writers that are not among those that end with tips.
-func (r *Replica) unacked(v core.View, space *core.SpaceRecord, acked map[rowKey][]core.Tip, forked map[rowKey]bool) (n int64, err error) {
+func (r *Replica) unacked(v core.View, space *core.SpaceRecord, acked map[core.ChainID][]core.Tip, forked map[core.ChainID]bool) (n int64, err error) {
 	writers, err := v.WritersOf(r.self.peer)
 	if err != nil {
 		return 0, err
@@ -491,7 +491,7 @@ func (r *Replica) unacked(v core.View, space *core.SpaceRecord, acked map[rowKey
 			if err != nil {
 				return 0, err
 			}
-			key := rowKey{w.ID, chain}
+			key := core.ChainID{Writer: w.ID, Chain: chain}
 			if !forked[key] {
 				n += int64(head.Seq - min(head.Seq, highest(acked[key])))
 				continue

@@ -183,13 +183,9 @@ func readTree(v core.View, space *core.SpaceRecord, self core.PeerID) (*rowTree,
 	if err != nil {
 		return nil, err
 	}
-	type chainKey struct {
-		writer int64
-		chain  core.Chain
-	}
-	ends := make(map[chainKey]core.HeadRecord, len(heads))
+	ends := make(map[storedChain]core.HeadRecord, len(heads))
 	for _, h := range heads {
-		ends[chainKey{h.Writer, h.Chain}] = h
+		ends[storedChain{h.Writer, h.Chain}] = h
 	}
 	chains, err := v.Chains(space.Key)
 	if err != nil {
@@ -197,7 +193,7 @@ func readTree(v core.View, space *core.SpaceRecord, self core.PeerID) (*rowTree,
 	}
 	tree := newRowTree()
 	for _, c := range chains {
-		head, ok := ends[chainKey{c.Writer, c.Chain}]
+		head, ok := ends[storedChain{c.Writer, c.Chain}]
 		if !ok {
 			return nil, fmt.Errorf("chain of writer %d has no head: %w", c.Writer, core.ErrCorrupt)
 		}
@@ -205,7 +201,7 @@ func readTree(v core.View, space *core.SpaceRecord, self core.PeerID) (*rowTree,
 		if err != nil {
 			return nil, err
 		}
-		row := &treeRow{rowKey: rowKey{writer.ID, c.Chain}, key: c.Writer, own: writer.Peer == self, tips: []core.Tip{{Seq: head.Seq, Hash: head.Hash}}, last: head.Entry}
+		row := &treeRow{ChainID: core.ChainID{Writer: writer.ID, Chain: c.Chain}, key: c.Writer, own: writer.Peer == self, tips: []core.Tip{{Seq: head.Seq, Hash: head.Hash}}, last: head.Entry}
 		if c.Count != head.Seq {
 			if row.tips, row.last, err = readTips(v, head); err != nil {
 				return nil, err

@@ -13,27 +13,28 @@ import (
 
 // wanted is ranges of a log as rows of the store name them.
 type wanted struct {
-	of     map[wantedChain][]core.Range // in order, and apart
-	chains []wantedChain                // in order of rowKey
+	of     map[storedChain][]core.Range // in order, and apart
+	chains []storedChain                // in order of ChainID
 	count  uint64                       // how many entries they hold, about
 	resets int                          // of logs
 	size   uint64                       // and the log
 }
 
-type wantedChain struct {
+// storedChain is a core.ChainID as rows of the store name it.
+type storedChain struct {
 	writer int64
 	chain  core.Chain
 }
 
 // has reports whether an entry is in the ranges.
 func (w *wanted) has(rec *core.EntryRecord) bool {
-	ranges := w.of[wantedChain{rec.Writer, rec.Chain}]
+	ranges := w.of[storedChain{rec.Writer, rec.Chain}]
 	i, _ := slices.BinarySearchFunc(ranges, rec.Seq, func(r core.Range, seq uint64) int { return cmp.Compare(r.To, seq) })
 	return i < len(ranges) && ranges[i].From <= rec.Seq
 }
 
 // add adds a range of a chain that ends with a seq.
-func (w *wanted) add(key wantedChain, r core.Range, high uint64) {
+func (w *wanted) add(key storedChain, r core.Range, high uint64) {
 	r.From, r.To = max(r.From, 1), min(r.To, high, math.MaxInt64)
 	if r.From > r.To {
 		return
@@ -73,11 +74,11 @@ const sparseness = 8
 func (r *Replica) Entries(
 	ctx context.Context, id core.SpaceID, ranges []core.Range, after core.Cursor, maxBytes int,
 ) ([]core.Entry, core.Cursor, error) {
-	w := &wanted{of: map[wantedChain][]core.Range{}}
+	w := &wanted{of: map[storedChain][]core.Range{}}
 	err := r.withLog(ctx, id, func(c *cachedLog, _ core.Incarnation) error {
 		for _, want := range ranges {
-			if row := c.tree.rows[rowKey{want.Writer, want.Chain}]; row != nil {
-				w.add(wantedChain{row.key, row.chain}, want, row.high())
+			if row := c.tree.rows[want.ChainID()]; row != nil {
+				w.add(storedChain{row.key, row.Chain}, want, row.high())
 			}
 		}
 		w.size, w.resets = c.tree.size, r.logs.resets

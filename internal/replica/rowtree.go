@@ -2,7 +2,6 @@ package replica
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"slices"
@@ -14,36 +13,15 @@ import (
 // logs that differ in a few rows find these by a few digests. Its shape and its digests
 // follow from the rows alone, and these from the set of entries, whatever their order.
 type rowTree struct {
-	rows map[rowKey]*treeRow
+	rows map[core.ChainID]*treeRow
 	own  []*treeRow // those of the local member's writers
 	root treeNode
 	last int64  // the highest row of an entry
 	size uint64 // how many entries there are
 }
 
-type rowKey struct {
-	writer core.WriterID
-	chain  core.Chain
-}
-
-func (k rowKey) compare(o rowKey) int {
-	return cmp.Or(bytes.Compare(k.writer[:], o.writer[:]), cmp.Compare(k.chain, o.chain))
-}
-
-// digit is the hex digit of the writer at a depth.
-func (k rowKey) digit(depth int) byte {
-	b := k.writer[depth/2]
-	if depth%2 == 0 {
-		return b >> 4
-	}
-	return b & 15
-}
-
-// maxTreeDepth is how many digits a writer has.
-const maxTreeDepth = 2 * len(core.WriterID{})
-
 type treeRow struct {
-	rowKey
+	core.ChainID
 	key  int64      // of the writer in the store
 	own  bool       // it is one of the local member's
 	tips []core.Tip // in order of Hash
@@ -52,7 +30,7 @@ type treeRow struct {
 
 // log is the row as others see it.
 func (r *treeRow) log() core.LogRow {
-	return core.LogRow{Writer: r.writer, Chain: r.chain, Tips: slices.Clone(r.tips)}
+	return core.LogRow{Writer: r.Writer, Chain: r.Chain, Tips: slices.Clone(r.tips)}
 }
 
 // high is the highest seq.
@@ -68,20 +46,20 @@ func highest(tips []core.Tip) (seq uint64) {
 // treeNode has rows, or children if there are more than core.MaxLeafRows below it.
 type treeNode struct {
 	count    int
-	rows     []*treeRow // in order of rowKey
+	rows     []*treeRow // in order of ChainID
 	children *[16]treeNode
 	sum      core.Hash
 	summed   bool // sum is that of what is below
 }
 
-func newRowTree() *rowTree { return &rowTree{rows: map[rowKey]*treeRow{}} }
+func newRowTree() *rowTree { return &rowTree{rows: map[core.ChainID]*treeRow{}} }
 
 // add takes in an entry whose past is there.
 func (t *rowTree) add(e *storedEntry) {
-	key := rowKey{e.writer, e.chain}
+	key := core.ChainID{Writer: e.writer, Chain: e.chain}
 	row := t.rows[key]
 	if row == nil {
-		row = &treeRow{rowKey: key, key: e.key, own: e.self}
+		row = &treeRow{ChainID: key, key: e.key, own: e.self}
 		t.put(row)
 	} else {
 		t.root.touch(key, 0)
@@ -100,7 +78,7 @@ func compareTips(a, b core.Tip) int { return bytes.Compare(a.Hash[:], b.Hash[:])
 
 // put adds a row.
 func (t *rowTree) put(row *treeRow) {
-	t.rows[row.rowKey] = row
+	t.rows[row.ChainID] = row
 	t.root.put(row, 0)
 	if row.own {
 		t.own = append(t.own, row)
@@ -112,26 +90,26 @@ func (n *treeNode) put(row *treeRow, depth int) {
 	n.count++
 	n.summed = false
 	if n.children != nil {
-		n.children[row.digit(depth)].put(row, depth+1)
+		n.children[row.Writer.Digit(depth)].put(row, depth+1)
 		return
 	}
-	i, _ := slices.BinarySearchFunc(n.rows, row.rowKey, func(r *treeRow, k rowKey) int { return r.compare(k) })
+	i, _ := slices.BinarySearchFunc(n.rows, row.ChainID, func(r *treeRow, k core.ChainID) int { return r.Compare(k) })
 	n.rows = slices.Insert(n.rows, i, row)
 	if len(n.rows) <= core.MaxLeafRows {
 		return
 	}
 	n.children = &[16]treeNode{}
 	for _, r := range n.rows {
-		n.children[r.digit(depth)].put(r, depth+1)
+		n.children[r.Writer.Digit(depth)].put(r, depth+1)
 	}
 	n.rows = nil
 }
 
 // touch marks the sums above a row as those of the past.
-func (n *treeNode) touch(key rowKey, depth int) {
+func (n *treeNode) touch(key core.ChainID, depth int) {
 	n.summed = false
 	if n.children != nil {
-		n.children[key.digit(depth)].touch(key, depth+1)
+		n.children[key.Writer.Digit(depth)].touch(key, depth+1)
 	}
 }
 
@@ -160,8 +138,8 @@ func (n *treeNode) digest() core.Hash {
 	} else {
 		h.Write([]byte(rowsDomain))
 		for _, row := range n.rows {
-			h.Write(row.writer[:])
-			h.Write(binary.BigEndian.AppendUint64([]byte{byte(row.chain)}, uint64(len(row.tips))))
+			h.Write(row.Writer[:])
+			h.Write(binary.BigEndian.AppendUint64([]byte{byte(row.Chain)}, uint64(len(row.tips))))
 			for _, tip := range row.tips {
 				h.Write(binary.BigEndian.AppendUint64(nil, tip.Seq))
 				h.Write(tip.Hash[:])
@@ -176,7 +154,7 @@ func (n *treeNode) digest() core.Hash {
 // node returns the node at a path. Where the tree is not divided as far as that, its rows
 // are those that the path leads to.
 func (t *rowTree) node(path core.TreePath) core.TreeNode {
-	if len(path) > maxTreeDepth {
+	if len(path) > core.WriterDigits {
 		return core.TreeNode{}
 	}
 	n := &t.root
@@ -197,23 +175,14 @@ func (t *rowTree) node(path core.TreePath) core.TreeNode {
 	}
 	var rows []core.LogRow
 	for _, row := range n.rows {
-		if row.under(path) {
+		if path.Covers(row.Writer) {
 			rows = append(rows, row.log())
 		}
 	}
 	return core.TreeNode{Rows: rows}
 }
 
-func (k rowKey) under(path core.TreePath) bool {
-	for depth := range len(path) {
-		if k.digit(depth) != path[depth] {
-			return false
-		}
-	}
-	return true
-}
-
-// since returns the rows that have entries in rows after one, in order of rowKey, or nil
+// since returns the rows that have entries in rows after one, in order of ChainID, or nil
 // and false if they are more than limit.
 func (t *rowTree) since(after int64, limit int) ([]core.LogRow, bool) {
 	var found []*treeRow
@@ -225,7 +194,7 @@ func (t *rowTree) since(after int64, limit int) ([]core.LogRow, bool) {
 			found = append(found, row)
 		}
 	}
-	slices.SortFunc(found, func(a, b *treeRow) int { return a.compare(b.rowKey) })
+	slices.SortFunc(found, func(a, b *treeRow) int { return a.Compare(b.ChainID) })
 	rows := make([]core.LogRow, len(found))
 	for i, row := range found {
 		rows[i] = row.log()

@@ -100,7 +100,7 @@ func (r *Replica) ownRows(ctx context.Context, space core.SpaceID, rows []core.L
 	own := make([]core.LogRow, len(rows))
 	err := r.withLog(ctx, space, func(c *cachedLog, _ core.Incarnation) error {
 		for i, row := range rows {
-			if have := c.tree.rows[rowKey{row.Writer, row.Chain}]; have != nil {
+			if have := c.tree.rows[row.ChainID()]; have != nil {
 				own[i] = have.log()
 			}
 		}

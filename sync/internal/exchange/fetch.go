@@ -27,16 +27,11 @@ type bringer struct {
 	d        *differing
 	accepted int
 	sinceAck int
-	known    int                               // bytes that came in this answer and were here
-	reached  map[chainKey]uint64               // how far each chain came in this answer
-	lost     bool                              // the space is not here: deleted, or never founded
-	held     map[chainKey]held                 // the lowest entry of each chain that waits
-	tips     map[chainKey]map[core.Hash]uint64 // ends of what was taken and not acknowledged yet
-}
-
-type chainKey struct {
-	writer core.WriterID
-	chain  core.Chain
+	known    int                                   // bytes that came in this answer and were here
+	reached  map[core.ChainID]uint64               // how far each chain came in this answer
+	lost     bool                                  // the space is not here: deleted, or never founded
+	held     map[core.ChainID]held                 // the lowest entry of each chain that waits
+	tips     map[core.ChainID]map[core.Hash]uint64 // ends of what was taken and not acknowledged yet
 }
 
 // held is an entry that waits, or was refused.
@@ -101,7 +96,7 @@ func (b *bringer) missing(ctx context.Context) (ranges []core.Range, open bool, 
 		return nil, false, err
 	}
 	for _, r := range all {
-		bar, barred, err := b.bar(ctx, chainKey{r.Writer, r.Chain})
+		bar, barred, err := b.bar(ctx, r.ChainID())
 		if err != nil {
 			return nil, false, err
 		}
@@ -119,8 +114,8 @@ func (b *bringer) missing(ctx context.Context) (ranges []core.Range, open bool, 
 
 // bar returns from which entry on a chain must not be asked for, because that one was
 // refused.
-func (b *bringer) bar(ctx context.Context, key chainKey) (share.Refusal, bool, error) {
-	f, is := b.p.Refused(b.d.space, key.writer, key.chain)
+func (b *bringer) bar(ctx context.Context, key core.ChainID) (share.Refusal, bool, error) {
+	f, is := b.p.Refused(b.d.space, key)
 	if !is {
 		return f, false, nil
 	}
@@ -136,16 +131,14 @@ func (b *bringer) bar(ctx context.Context, key chainKey) (share.Refusal, bool, e
 		again = has[0]
 	}
 	if again {
-		b.p.Unrefuse(b.d.space, key.writer, key.chain)
+		b.p.Unrefuse(b.d.space, key)
 	}
 	return f, !again, nil
 }
 
 // row returns the server's row of a chain.
-func (b *bringer) row(key chainKey) core.LogRow {
-	i, found := slices.BinarySearchFunc(b.d.rows, key, func(r core.LogRow, k chainKey) int {
-		return compareRows(r, core.LogRow{Writer: k.writer, Chain: k.chain})
-	})
+func (b *bringer) row(key core.ChainID) core.LogRow {
+	i, found := slices.BinarySearchFunc(b.d.rows, key, func(r core.LogRow, k core.ChainID) int { return r.ChainID().Compare(k) })
 	if !found {
 		return core.LogRow{}
 	}
@@ -185,7 +178,7 @@ func (b *bringer) refuse(ctx context.Context, final bool) error {
 		if h.final != final {
 			continue
 		}
-		b.p.Refuse(b.d.space, key.writer, key.chain, share.Refusal{
+		b.p.Refuse(b.d.space, key, share.Refusal{
 			Seq: h.seq, Hash: h.hash, Final: final, Until: time.Now().Add(RetryTime), Row: sumOf(b.row(key)),
 		})
 		delete(b.held, key)
@@ -203,10 +196,10 @@ type arrived struct {
 // fetch asks for ranges and takes in what comes.
 func (b *bringer) fetch(ctx context.Context, ranges []core.Range) error {
 	m := wire.Get{Tag: b.d.tag}
-	want := map[chainKey][]core.Range{}
+	want := map[core.ChainID][]core.Range{}
 	for _, r := range ranges {
 		m.Ranges = append(m.Ranges, wire.Range{Writer: r.Writer, Chain: r.Chain, From: r.From, To: r.To})
-		key := chainKey{r.Writer, r.Chain}
+		key := r.ChainID()
 		want[key] = append(want[key], r)
 	}
 	if err := b.c.Send(m); err != nil {
@@ -220,7 +213,7 @@ func (b *bringer) fetch(ctx context.Context, ranges []core.Range) error {
 		if h.Space != genesis && (!h.IsGenesis() || hash != genesis) {
 			return wire.Breach("an entry of another space came")
 		}
-		key := chainKey{log.WriterIDOf(h.Peer, h.Incarnation), h.Chain}
+		key := h.ChainID()
 		if !slices.ContainsFunc(want[key], func(r core.Range) bool { return r.From <= h.Seq && h.Seq <= r.To }) {
 			return wire.Breach("an entry came that nobody asked for")
 		}
@@ -232,7 +225,7 @@ func (b *bringer) fetch(ctx context.Context, ranges []core.Range) error {
 // came before a cut, or before ctx ends, is taken: where each connection is cut early, as
 // by relays, nothing else gets on.
 func (b *bringer) stream(ctx context.Context, check func(*log.Header, core.Hash) error) error {
-	b.known, b.reached = 0, map[chainKey]uint64{}
+	b.known, b.reached = 0, map[core.ChainID]uint64{}
 	g, gctx := errgroup.WithContext(ctx)
 	frames := make(chan arrived, 2)
 	g.Go(func() error {
@@ -393,7 +386,7 @@ func (b *bringer) take(ctx context.Context, batch arrived) (useless int, err err
 // again reports whether an entry comes out of order, as when it is sent twice, unless its
 // chain has several branches: of these each comes in its own order.
 func (b *bringer) again(h *log.Header) bool {
-	key := chainKey{log.WriterIDOf(h.Peer, h.Incarnation), h.Chain}
+	key := h.ChainID()
 	last := b.reached[key]
 	b.reached[key] = max(last, h.Seq)
 	return h.Seq <= last
@@ -408,7 +401,7 @@ func (b *bringer) hold(h *log.Header, hash core.Hash, final bool) {
 	if h.Seq == 0 {
 		return
 	}
-	key := chainKey{log.WriterIDOf(h.Peer, h.Incarnation), h.Chain}
+	key := h.ChainID()
 	old, is := b.held[key]
 	if is && (old.seq < h.Seq || old.seq == h.Seq && !final) || !is && len(b.held) >= share.MaxRefused {
 		return
@@ -418,7 +411,7 @@ func (b *bringer) hold(h *log.Header, hash core.Hash, final bool) {
 
 // took notes the end of a branch that is here now.
 func (b *bringer) took(h *log.Header, hash core.Hash) {
-	key := chainKey{log.WriterIDOf(h.Peer, h.Incarnation), h.Chain}
+	key := h.ChainID()
 	if b.tips[key] == nil {
 		b.tips[key] = map[core.Hash]uint64{}
 	}
@@ -433,7 +426,7 @@ func (b *bringer) ack(all wire.Digest16) error {
 	b.sinceAck = 0
 	var rows []core.LogRow
 	for key, tips := range b.tips {
-		row := core.LogRow{Writer: key.writer, Chain: key.chain}
+		row := core.LogRow{Writer: key.Writer, Chain: key.Chain}
 		if len(b.row(key).Tips) == 1 && len(tips) == 1 {
 			for hash, seq := range tips {
 				row.Tips = append(row.Tips, core.Tip{Seq: seq, Hash: hash})
@@ -442,7 +435,7 @@ func (b *bringer) ack(all wire.Digest16) error {
 		}
 	}
 	clear(b.tips)
-	slices.SortFunc(rows, compareRows)
+	slices.SortFunc(rows, core.CompareRows)
 	ack := wire.Ack{Tag: b.d.tag, Digest: all}
 	if pages := wire.FromRows(rows); len(pages) > 0 {
 		ack.Rows = pages[0] // the next exchange has the rest

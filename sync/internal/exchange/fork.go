@@ -30,7 +30,7 @@ func (b *bringer) branches(ctx context.Context, tried map[core.Range]bool) ([]co
 		if err != nil {
 			return nil, err
 		}
-		r := core.Range{Writer: key.writer, Chain: key.chain, From: from, To: h.seq - 1}
+		r := core.Range{Writer: key.Writer, Chain: key.Chain, From: from, To: h.seq - 1}
 		if !tried[r] {
 			tried[r] = true
 			found = append(found, r)
@@ -42,7 +42,7 @@ func (b *bringer) branches(ctx context.Context, tried map[core.Range]bool) ([]co
 // fork returns the first seq from which on entries of the server's are not here, up to
 // one of which that is known. Before it all that the server has at one seq is here, so
 // is the past of what is asked for. It asks for up to wire.MaxSeqs seqs at a time.
-func (b *bringer) fork(ctx context.Context, key chainKey, missing uint64) (uint64, error) {
+func (b *bringer) fork(ctx context.Context, key core.ChainID, missing uint64) (uint64, error) {
 	for have := uint64(0); missing-have > 1; {
 		n := min(missing-have-1, wire.MaxSeqs)
 		seqs := make([]uint64, n)
@@ -71,8 +71,8 @@ func (b *bringer) fork(ctx context.Context, key chainKey, missing uint64) (uint6
 }
 
 // hashes asks for the hashes of a chain's entries.
-func (b *bringer) hashes(ctx context.Context, key chainKey, seqs []uint64) ([][]core.Hash, error) {
-	if err := b.c.Send(wire.Hashes{Tag: b.d.tag, Writer: key.writer, Chain: key.chain, Seqs: seqs}); err != nil {
+func (b *bringer) hashes(ctx context.Context, key core.ChainID, seqs []uint64) ([][]core.Hash, error) {
+	if err := b.c.Send(wire.Hashes{Tag: b.d.tag, Writer: key.Writer, Chain: key.Chain, Seqs: seqs}); err != nil {
 		return nil, err
 	}
 	f, err := b.read(wire.Limits{wire.KindHashList: wire.MaxHashListFrame, wire.KindNone: wire.MaxTagFrame})

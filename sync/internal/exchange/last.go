@@ -140,7 +140,7 @@ func (c *client) takeLast(ctx context.Context, s state) error {
 		return err
 	}
 	n := 0
-	b := &bringer{client: c, d: &differing{state: s}, held: map[chainKey]held{}, tips: map[chainKey]map[core.Hash]uint64{}}
+	b := &bringer{client: c, d: &differing{state: s}, held: map[core.ChainID]held{}, tips: map[core.ChainID]map[core.Hash]uint64{}}
 	err = b.stream(ctx, func(h *log.Header, hash core.Hash) error {
 		if n++; n > MaxLast {
 			return wire.Excess("%d entries to say farewell", n)

@@ -275,7 +275,7 @@ func (c *client) bring(ctx context.Context, d *differing) error {
 			return nil
 		}
 	}
-	b := &bringer{client: c, d: d, held: map[chainKey]held{}, tips: map[chainKey]map[core.Hash]uint64{}}
+	b := &bringer{client: c, d: d, held: map[core.ChainID]held{}, tips: map[core.ChainID]map[core.Hash]uint64{}}
 	complete, err := b.run(ctx)
 	if err != nil {
 		return err

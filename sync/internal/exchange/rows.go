@@ -91,9 +91,9 @@ func (c *client) walk(ctx context.Context, d *differing, f wire.Frame) error {
 			paths = append(paths, below...)
 		}
 	}
-	slices.SortFunc(d.rows, compareRows)
+	slices.SortFunc(d.rows, core.CompareRows)
 	for i := 1; i < len(d.rows); i++ {
-		if compareRows(d.rows[i-1], d.rows[i]) == 0 {
+		if d.rows[i-1].ChainID() == d.rows[i].ChainID() {
 			return wire.Breach("a row came twice")
 		}
 	}
@@ -169,7 +169,7 @@ func (w *walk) nodes(f wire.Frame, want int) ([]treeNode, error) {
 func (w *walk) below(ctx context.Context, path core.TreePath, node treeNode) ([]core.TreePath, error) {
 	if len(node.children) == 0 {
 		for _, r := range node.rows {
-			if !under(path, r.Writer) {
+			if !path.Covers(r.Writer) {
 				return nil, wire.Breach("a row is at the wrong place of the tree")
 			}
 		}
@@ -190,17 +190,4 @@ func (w *walk) below(ctx context.Context, path core.TreePath, node treeNode) ([]
 		}
 	}
 	return below, nil
-}
-
-func under(path core.TreePath, w core.WriterID) bool {
-	for i := range len(path) {
-		digit := w[i/2] >> 4
-		if i%2 == 1 {
-			digit = w[i/2] & 15
-		}
-		if path[i] != digit {
-			return false
-		}
-	}
-	return true
 }

@@ -1,7 +1,6 @@
 package exchange
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -192,7 +191,6 @@ func (v *server) rows(ctx context.Context, space core.SpaceID, m wire.Rows) erro
 	if !ok {
 		return v.tree(ctx, space, []core.TreePath{""})
 	}
-	slices.SortFunc(rows, compareRows)
 	pages := wire.FromRows(rows)
 	if len(pages) == 0 {
 		return v.c.Send(wire.RowList{Mark: wire.MarkOf(now)})
@@ -203,13 +201,6 @@ func (v *server) rows(ctx context.Context, space core.SpaceID, m wire.Rows) erro
 		}
 	}
 	return v.c.Flush()
-}
-
-func compareRows(a, b core.LogRow) int {
-	if c := bytes.Compare(a.Writer[:], b.Writer[:]); c != 0 {
-		return c
-	}
-	return int(a.Chain) - int(b.Chain)
 }
 
 func (v *server) nodes(ctx context.Context, space core.SpaceID, m wire.Nodes) error {

@@ -60,14 +60,8 @@ func (f *Feed) tell(n core.News) {
 	}
 }
 
-// rowKey names a chain of a writer.
-type rowKey struct {
-	writer core.WriterID
-	chain  core.Chain
-}
-
 // tips are the newest entries of chains: whoever has them has what is before them too.
-type tips map[rowKey]core.Tip
+type tips map[core.ChainID]core.Tip
 
 // tipsOf returns the last of each chain among entries in causal order. Those that are
 // none are left out.
@@ -84,14 +78,14 @@ func (t tips) add(e core.Entry) {
 	if err != nil {
 		return
 	}
-	t[rowKey{log.WriterIDOf(h.Peer, h.Incarnation), h.Chain}] = core.Tip{Seq: h.Seq, Hash: e.Hash()}
+	t[h.ChainID()] = core.Tip{Seq: h.Seq, Hash: e.Hash()}
 }
 
 // rows returns the tips as rows, in no order.
 func (t tips) rows() []core.LogRow {
 	rows := make([]core.LogRow, 0, len(t))
 	for k, tip := range t {
-		rows = append(rows, core.LogRow{Writer: k.writer, Chain: k.chain, Tips: []core.Tip{tip}})
+		rows = append(rows, core.LogRow{Writer: k.Writer, Chain: k.Chain, Tips: []core.Tip{tip}})
 	}
 	return rows
 }

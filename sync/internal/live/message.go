@@ -1,7 +1,6 @@
 package live
 
 import (
-	"bytes"
 	"slices"
 
 	"github.com/soma-sdk/soma/internal/core"
@@ -135,33 +134,26 @@ func checkRows(rows []wire.Row, most int) error {
 		if len(r.Tips) != 1 || r.Tips[0].Seq == 0 || r.Chain > core.ChainContent {
 			return wire.Breach("a row of chain %d with %d tips", r.Chain, len(r.Tips))
 		}
-		if i > 0 && compareRows(rows[i-1], r) >= 0 {
+		if i > 0 && rows[i-1].ChainID().Compare(r.ChainID()) >= 0 {
 			return wire.Breach("rows are out of order")
 		}
 	}
 	return nil
 }
 
-func compareRows(a, b wire.Row) int {
-	if c := bytes.Compare(a.Writer[:], b.Writer[:]); c != 0 {
-		return c
-	}
-	return int(a.Chain) - int(b.Chain)
-}
-
 // wireRows returns tips as they are sent.
 func wireRows(t tips) []wire.Row {
 	rows := make([]wire.Row, 0, len(t))
 	for k, tip := range t {
-		rows = append(rows, wire.Row{Writer: k.writer, Chain: k.chain, Tips: []wire.Tip{{Seq: tip.Seq, Hash: tip.Hash}}})
+		rows = append(rows, wire.Row{Writer: k.Writer, Chain: k.Chain, Tips: []wire.Tip{{Seq: tip.Seq, Hash: tip.Hash}}})
 	}
-	slices.SortFunc(rows, compareRows)
+	slices.SortFunc(rows, func(a, b wire.Row) int { return a.ChainID().Compare(b.ChainID()) })
 	return rows
 }
 
 // addSent notes rows that were sent.
 func (t tips) addSent(rows []wire.Row) {
 	for _, r := range rows {
-		t[rowKey{r.Writer, r.Chain}] = core.Tip{Seq: r.Tips[0].Seq, Hash: r.Tips[0].Hash}
+		t[r.ChainID()] = core.Tip{Seq: r.Tips[0].Seq, Hash: r.Tips[0].Hash}
 	}
 }

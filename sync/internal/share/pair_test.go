@@ -264,20 +264,20 @@ func TestCompared(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	p := share.NewPair(newMember("a"), peer("b"))
-	w := func(n int) core.WriterID { return core.WriterID{byte(n), byte(n >> 8)} }
+	w := func(n int) core.ChainID { return core.ChainID{Writer: core.WriterID{byte(n), byte(n >> 8)}} }
 	for n := range share.MaxRefused + 10 {
-		p.Refuse(space(1), w(n), 0, share.Refusal{Seq: 7})
+		p.Refuse(space(1), w(n), share.Refusal{Seq: 7})
 	}
-	p.Refuse(space(1), w(100), 0, share.Refusal{Seq: 3})
-	p.Refuse(space(1), w(100), 0, share.Refusal{Seq: 5})
-	if r, is := p.Refused(space(1), w(100), 0); !is || r.Seq != 3 {
+	p.Refuse(space(1), w(100), share.Refusal{Seq: 3})
+	p.Refuse(space(1), w(100), share.Refusal{Seq: 5})
+	if r, is := p.Refused(space(1), w(100)); !is || r.Seq != 3 {
 		t.Errorf("Refused = %+v, %v, want seq 3", r, is)
 	}
-	if _, is := p.Refused(space(1), w(9), 0); is {
+	if _, is := p.Refused(space(1), w(9)); is {
 		t.Error("the oldest is remembered, want it forgotten")
 	}
-	p.Unrefuse(space(1), w(100), 0)
-	if _, is := p.Refused(space(1), w(100), 0); is {
+	p.Unrefuse(space(1), w(100))
+	if _, is := p.Refused(space(1), w(100)); is {
 		t.Error("Refused after Unrefuse")
 	}
 }

@@ -13,14 +13,13 @@ const MaxRefused = 1024
 // refusals are entries that the peer offers and that were not taken: asking for them, or
 // for what builds upon them, again is of no use.
 type refusals struct {
-	of    map[chainKey]Refusal
-	order []chainKey // in which they came
+	of    map[spaceChain]Refusal
+	order []spaceChain // in which they came
 }
 
-type chainKey struct {
-	space  core.SpaceID
-	writer core.WriterID
-	chain  core.Chain
+type spaceChain struct {
+	space core.SpaceID
+	chain core.ChainID
 }
 
 // Refusal is the first entry of a chain that was refused.
@@ -33,10 +32,10 @@ type Refusal struct {
 }
 
 // Refuse notes a refusal. An earlier one of the chain stays if it is of a lower seq.
-func (p *Pair) Refuse(space core.SpaceID, writer core.WriterID, chain core.Chain, r Refusal) {
+func (p *Pair) Refuse(space core.SpaceID, chain core.ChainID, r Refusal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	key := chainKey{space, writer, chain}
+	key := spaceChain{space, chain}
 	f := &p.refused
 	if old, is := f.of[key]; is {
 		if r.Seq < old.Seq {
@@ -45,7 +44,7 @@ func (p *Pair) Refuse(space core.SpaceID, writer core.WriterID, chain core.Chain
 		return
 	}
 	if f.of == nil {
-		f.of = map[chainKey]Refusal{}
+		f.of = map[spaceChain]Refusal{}
 	}
 	for len(f.order) > 0 && len(f.of) >= MaxRefused {
 		delete(f.of, f.order[0])
@@ -56,18 +55,18 @@ func (p *Pair) Refuse(space core.SpaceID, writer core.WriterID, chain core.Chain
 }
 
 // Refused returns what was refused of a chain.
-func (p *Pair) Refused(space core.SpaceID, writer core.WriterID, chain core.Chain) (Refusal, bool) {
+func (p *Pair) Refused(space core.SpaceID, chain core.ChainID) (Refusal, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	r, is := p.refused.of[chainKey{space, writer, chain}]
+	r, is := p.refused.of[spaceChain{space, chain}]
 	return r, is
 }
 
 // Unrefuse forgets what was refused of a chain.
-func (p *Pair) Unrefuse(space core.SpaceID, writer core.WriterID, chain core.Chain) {
+func (p *Pair) Unrefuse(space core.SpaceID, chain core.ChainID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	key := chainKey{space, writer, chain}
+	key := spaceChain{space, chain}
 	if _, is := p.refused.of[key]; !is {
 		return
 	}

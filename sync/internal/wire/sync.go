@@ -57,7 +57,7 @@ const (
 	MaxTagFrame      = 32
 
 	// MaxPathDigits is how long the path of a node can be: a writer has no more digits.
-	MaxPathDigits = 64
+	MaxPathDigits = core.WriterDigits
 	// rowBytes is what a row with one tip takes at most.
 	rowBytes = 1 + 34 + 1 + 3 + (1 + 9 + 34)
 	// BoxBytes is the size of the box of a Join.
@@ -227,6 +227,9 @@ type Row struct {
 	Chain  core.Chain
 	Tips   []Tip
 }
+
+// ChainID returns the row's chain.
+func (r Row) ChainID() core.ChainID { return core.ChainID{Writer: r.Writer, Chain: r.Chain} }
 
 // Tip is a core.Tip as it is sent.
 type Tip struct {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -15,6 +14,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/sync/internal/retry"
 )
 
 // Dials. A peer that cannot be reached is dialed again after firstRedial, and then after
@@ -222,7 +222,7 @@ func (d *dialer) dialDue(ctx context.Context) time.Duration {
 		case d.dials >= maxDials:
 			return wait // whoever ends a dial rings
 		case !t.ticket && d.s.content(p):
-			t.next = now.Add(jitter(time.Minute))
+			t.next = now.Add(retry.Jitter(time.Minute))
 			wait = min(wait, t.next.Sub(now))
 		default:
 			d.begin(ctx, id, t)
@@ -277,7 +277,7 @@ func (t *target) dialed(err error) {
 		t.failures++
 	}
 	// Also after a success: the other side may hang up at once.
-	t.next = time.Now().Add(jitter(min(longest, firstRedial<<min(t.failures, 12))))
+	t.next = time.Now().Add(retry.Jitter(retry.Backoff(firstRedial, longest, t.failures)))
 }
 
 // lost has a target dialed again soon after its connection has ended.
@@ -285,7 +285,7 @@ func (d *dialer) lost(id peer.ID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if t := d.targets[id]; t != nil {
-		if soon := time.Now().Add(jitter(firstRedial)); t.next.Before(soon) {
+		if soon := time.Now().Add(retry.Jitter(firstRedial)); t.next.Before(soon) {
 			t.next = soon
 		}
 		d.ready.ring()
@@ -317,11 +317,6 @@ func (d *dialer) dial(ctx context.Context, info peer.AddrInfo) error {
 		d.s.members.ring()
 	}
 	return nil
-}
-
-// jitter returns d, less or more by up to a quarter.
-func jitter(d time.Duration) time.Duration {
-	return d - d/4 + rand.N(d/2+1)
 }
 
 // mergeAddrs returns addresses without repetitions, the first ones first, and at most as

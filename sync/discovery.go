@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/sync/internal/retry"
 )
 
 // Discovery.
@@ -82,15 +83,15 @@ func (s *session) searchFar(ctx context.Context) {
 		if waits {
 			pause, again = again, min(2*again, lookupEvery)
 		}
-		timer := time.NewTimer(jitter(pause))
+		timer := time.NewTimer(retry.Jitter(pause))
 		select {
 		case <-ctx.Done():
 		case <-timer.C:
 		case <-s.search:
 			again = lookupPause
-			wait(ctx, jitter(lookupPause))
+			wait(ctx, retry.Jitter(lookupPause))
 		case <-moved.Out(): // what was announced is not true any more
-			wait(ctx, jitter(lookupPause))
+			wait(ctx, retry.Jitter(lookupPause))
 		}
 		timer.Stop()
 		if ctx.Err() != nil {

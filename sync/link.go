@@ -11,6 +11,7 @@ import (
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/sync/internal/exchange"
 	"github.com/soma-sdk/soma/sync/internal/live"
+	"github.com/soma-sdk/soma/sync/internal/retry"
 	"github.com/soma-sdk/soma/sync/internal/wire"
 )
 
@@ -201,13 +202,13 @@ func (ln *link) pulls(ctx context.Context) {
 // nextPull returns when to pull though nothing says that there is something.
 func (ln *link) nextPull(ctx context.Context, failures int) time.Duration {
 	if failures > 0 {
-		return jitter(min(longestRetry, firstRetry<<min(failures-1, 10)))
+		return retry.Jitter(retry.Backoff(firstRetry, longestRetry, failures-1))
 	}
 	interval := ln.s.node.o.antiEntropy
 	if awaited, err := ln.s.replica.Awaited(ctx); err == nil && len(awaited) > 0 {
 		interval = min(interval, joinRetry)
 	}
-	return jitter(interval)
+	return retry.Jitter(interval)
 }
 
 func (s *session) enterPull(ctx context.Context) bool {
@@ -232,7 +233,7 @@ func (ln *link) pushes(ctx context.Context, queue *live.Queue) {
 		if !interrupted(err) {
 			ln.s.logger.Debug("soma: a live stream ended", "peer", ln.rem.peer.String(), "error", err)
 		}
-		wait := time.NewTimer(jitter(min(longestRetry, firstRetry<<min(failures, 10))))
+		wait := time.NewTimer(retry.Jitter(retry.Backoff(firstRetry, longestRetry, failures)))
 		select {
 		case <-ctx.Done():
 		case <-ln.retry:

@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/record"
 
 	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/sync/internal/retry"
 	"github.com/soma-sdk/soma/sync/internal/wire"
 )
 
@@ -96,7 +97,7 @@ func (ln *link) tells(ctx context.Context) {
 			clear(told)
 			time.AfterFunc(longestRetry, ln.tell.ring)
 		}
-		wait(ctx, jitter(tellPause))
+		wait(ctx, retry.Jitter(tellPause))
 	}
 }
 

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/sync/internal/retry"
 )
 
 // Limits of fetching.
@@ -242,23 +242,19 @@ func (j *job) postpone(moved bool, err error) {
 		wait = fullRetry
 	case errors.Is(err, errNoSource):
 		j.idle = true
-		wait = min(longestIdle, firstIdle<<min(j.failures, 10))
+		wait = retry.Backoff(firstIdle, longestIdle, j.failures)
 		j.failures++
 	case moved:
 		j.failures = 0
 	default:
-		wait = min(longestRetry, firstRetry<<min(j.failures, 10))
+		wait = retry.Backoff(firstRetry, longestRetry, j.failures)
 		j.failures++
 	}
 	if len(j.waiters) > 0 {
 		wait = min(wait, waitedRetry)
 	}
-	j.until = time.Now().Add(jitter(wait))
+	j.until = time.Now().Add(retry.Jitter(wait))
 }
-
-// jitter returns a duration between three and five quarters of d, so that peers that were cut
-// at the same time do not all return at the same time.
-func jitter(d time.Duration) time.Duration { return d*3/4 + rand.N(d/2+1) }
 
 // forgetSome bounds what is remembered, of which j is the newest.
 func (f *Fetcher) forgetSome(j *job) {

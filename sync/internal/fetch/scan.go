@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/sync/internal/retry"
 )
 
 // scan goes round all that is wanted, so that each blob has its turn, whatever becomes of
@@ -28,7 +29,7 @@ func (f *Fetcher) startWanted(ctx context.Context) (next time.Time) {
 			if ctx.Err() == nil {
 				f.o.Logger.Warn("wanted blobs not read", "err", err)
 			}
-			return time.Now().Add(jitter(longestRetry))
+			return time.Now().Add(retry.Jitter(longestRetry))
 		}
 		if !ok {
 			return f.nextRound()

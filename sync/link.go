@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/soma-sdk/soma/internal/core"
@@ -39,6 +40,8 @@ type link struct {
 	tell   bell // of other members
 	learn  bell // where the peer is
 	retry  bell // a stream that the peer refused may be welcome now
+
+	unheard atomic.Bool // the last stream that was opened for a pull was not welcome
 
 	common map[string]bool // spaces and tickets that there were for it, see sortOut
 
@@ -241,6 +244,7 @@ func (ln *link) pushes(ctx context.Context, queue *live.Queue) {
 		case <-wait.C:
 		}
 		wait.Stop()
+		queue.Shed()
 	}
 }
 
@@ -295,6 +299,7 @@ func (ln *link) pullOnce(ctx context.Context, only []core.SpaceID) error {
 		only = nil
 	}
 	ctx, st, leave, err := ln.s.open(ctx, ln.rem, protocolSync)
+	ln.unheard.Store(err != nil)
 	if err != nil {
 		return err
 	}
@@ -331,8 +336,20 @@ var (
 	errPartial  = errors.New("soma: a peer has not given all that it has")
 )
 
+// heard has a peer asked that asks, and could not be asked before: its host may have been
+// connected for long when its program began to sync.
+func (ln *link) heard() {
+	if ln.unheard.Swap(false) {
+		ln.want("")
+		ln.retry.ring()
+	}
+}
+
 // serveSync answers what a peer asks. One that shows a ticket is a stranger no more.
 func (s *session) serveSync(ctx context.Context, rem *remote, st wire.Stream) error {
+	if ln := rem.link(); ln != nil {
+		ln.heard()
+	}
 	opts := exchange.ServeOptions{Joined: func() {
 		s.members.ring()
 		if ln := rem.link(); ln != nil { // there is one because of another space

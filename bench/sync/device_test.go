@@ -15,9 +15,11 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/control"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/metrics"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
@@ -33,33 +35,34 @@ type device struct {
 	node  *somasync.Node
 	host  host.Host
 	meter *meter
+	door  *door
 }
 
 func openDevice(b *testing.B) device {
 	b.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	must(b, err)
-	m := newMeter()
-	h := openHost(b, key, m)
+	m, d := newMeter(), &door{}
+	h := openHost(b, key, m, libp2p.ConnectionGater(d))
 	node, err := somasync.New(somasync.WithHost(h))
 	must(b, err)
 	db, err := soma.Open(b.TempDir(), soma.WithIdentity(key), soma.WithSync(node))
 	must(b, err)
 	b.Cleanup(func() { must(b, db.Close()) })
-	return device{db, node, h, m}
+	return device{db, node, h, m, d}
 }
 
 // openHost returns a host that listens on loopback, by TCP. It is what somasync opens by
 // itself, as far as a stream that is there can tell.
-func openHost(b *testing.B, key ed25519.PrivateKey, m *meter) host.Host {
+func openHost(b *testing.B, key ed25519.PrivateKey, m *meter, more ...libp2p.Option) host.Host {
 	b.Helper()
 	identity, err := crypto.UnmarshalEd25519PrivateKey(key)
 	must(b, err)
-	h, err := libp2p.New(
+	h, err := libp2p.New(append(more,
 		libp2p.Identity(identity), libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0"),
 		libp2p.Transport(tcp.NewTCPTransport, tcp.WithDialerForAddr(m.dialer)),
 		libp2p.BandwidthReporter(m), libp2p.DisableMetrics(), libp2p.DisableRelay(), libp2p.Ping(false),
-	)
+	)...)
 	must(b, err)
 	b.Cleanup(func() { must(b, h.Close()) })
 	return h
@@ -247,9 +250,24 @@ func (a device) await(b *testing.B, what string, done func() bool) {
 	}
 }
 
-// part ends the connection of two devices, of which a does not come back by itself.
+// door is open to who connects, until it is shut.
+type door struct{ shut atomic.Bool }
+
+func (d *door) InterceptPeerDial(peer.ID) bool               { return true }
+func (d *door) InterceptAddrDial(peer.ID, ma.Multiaddr) bool { return true }
+func (d *door) InterceptAccept(network.ConnMultiaddrs) bool  { return !d.shut.Load() }
+
+func (d *door) InterceptSecured(network.Direction, peer.ID, network.ConnMultiaddrs) bool {
+	return true
+}
+
+func (d *door) InterceptUpgraded(network.Conn) (bool, control.DisconnectReason) { return true, 0 }
+
+// part ends the connection of two devices, of which a does not come back by itself, nor
+// lets the other one in.
 func (a device) part(b *testing.B, other device) {
 	b.Helper()
+	a.door.shut.Store(true)
 	must(b, a.db.Sync().Stop(b.Context()))
 	must(b, other.db.Sync().Stop(b.Context()))
 	must(b, a.host.Network().ClosePeer(other.host.ID()))
@@ -276,6 +294,7 @@ func (a device) acknowledged(b *testing.B, space soma.SpaceID) {
 
 func (a device) connect(b *testing.B, other device) {
 	b.Helper()
+	a.door.shut.Store(false)
 	must(b, a.db.Sync().Start(b.Context()))
 	must(b, a.db.Sync().Connect(b.Context(), address(other)))
 }

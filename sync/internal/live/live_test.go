@@ -113,6 +113,31 @@ func TestOverflow(t *testing.T) {
 	})
 }
 
+// What waited while no stream took it is asked for by the peer, and does not come twice.
+func TestShed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := newMemory(t), newMemory(t)
+		space, other := newSpace(t, a, b), newSpace(t, a, b)
+		s := connect(t, a, b)
+		for range 10 {
+			a.edit(t, space, 10)
+		}
+		s.queue.Shed()
+		if n, size := s.queue.Waiting(); n != 0 || size != 0 {
+			t.Errorf("%d entries of %d bytes wait, want none", n, size)
+		}
+		a.edit(t, other, 10)
+		s.start(t)
+		synctest.Wait()
+		if got := s.pulled(); !slices.Equal(got, []core.SpaceID{space}) {
+			t.Errorf("pulls of %v, want one of %s", got, space)
+		}
+		if got, want := b.count(other), a.count(other); got != want {
+			t.Errorf("b has %d entries of the other space, want %d", got, want)
+		}
+	})
+}
+
 // Bytes are bounded as well as entries.
 func TestOverflowBytes(t *testing.T) {
 	a, b := newMemory(t), newMemory(t)

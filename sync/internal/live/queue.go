@@ -85,6 +85,14 @@ func (q *Queue) loseAll() {
 	notify(q.wake)
 }
 
+// Shed drops the entries that wait while no stream takes them: by the time that one does,
+// the peer has asked for them, or is told to.
+func (q *Queue) Shed() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.fallBehind()
+}
+
 // add queues what a commit brought.
 func (q *Queue) add(n core.News, newest tips) {
 	q.mu.Lock()
@@ -118,7 +126,10 @@ func (q *Queue) push(space core.SpaceID, entries []core.Entry) {
 			continue
 		}
 		if len(q.items) == MaxQueueEntries || q.bytes+e.Size() > MaxQueueBytes {
-			q.overflow(space)
+			q.fallBehind()
+			if k := q.note(space); k != nil {
+				k.behind = true
+			}
 			return
 		}
 		q.items = append(q.items, item{space, e})
@@ -126,11 +137,11 @@ func (q *Queue) push(space core.SpaceID, entries []core.Entry) {
 	}
 }
 
-// overflow drops the entries that wait.
-func (q *Queue) overflow(space core.SpaceID) {
+// fallBehind drops the entries that wait.
+func (q *Queue) fallBehind() {
 	dropped := q.items
 	q.items, q.bytes = nil, 0
-	for _, it := range append(dropped, item{space: space}) {
+	for _, it := range dropped {
 		if k := q.note(it.space); k != nil {
 			k.behind = true
 		}

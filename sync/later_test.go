@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/soma-sdk/soma"
+	"github.com/soma-sdk/soma/internal/somatest"
 	somasync "github.com/soma-sdk/soma/sync"
 )
 
@@ -46,6 +47,30 @@ func TestComeBackWhileConnected(t *testing.T) {
 	b.wantText(t, space, "doc", "in between")
 	b.write(t, space, "doc", " and after")
 	a.wantText(t, space, "doc", "in between and after")
+}
+
+// Who has no turn to pull keeps nobody from pulling: the two are compared.
+func TestPullWithoutTurn(t *testing.T) {
+	t.Parallel()
+	node := newNode(t, loopback(), seldom())
+	a := &device{DB: somatest.Open(t, soma.WithoutSearch(), soma.WithSync(node))}
+	b := newDevice(t, seldom())
+	space := a.create(t)
+	b.join(t, a.invite(t, space, 1))
+	settled(t, space, a, b)
+	if err := b.Sync().Stop(t.Context()); err != nil {
+		t.Fatalf("Stop = %v", err)
+	}
+	eventually(t, "b is gone", func() bool { return !a.isConnected(b) })
+	a.write(t, space, "doc", "for b")
+	b.write(t, space, "other", "for a")
+	release := node.HoldPulls()
+	if err := b.Sync().Start(t.Context()); err != nil {
+		t.Fatalf("Start = %v", err)
+	}
+	b.wantText(t, space, "doc", "for b")
+	release()
+	a.wantText(t, space, "other", "for a")
 }
 
 // settled waits until nothing of a space is only on one device.

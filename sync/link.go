@@ -23,8 +23,10 @@ const (
 	longestRetry = time.Minute
 	// joinRetry is how often who may have the space of a ticket is asked again.
 	joinRetry = 10 * time.Second
-	// maxPulls is from how many partners this node pulls at a time.
-	maxPulls = 8
+	// maxPulls is from how many partners this node pulls at a time, and maxCompares with how
+	// many of those that wait for that it compares.
+	maxPulls    = 8
+	maxCompares = 32
 	// relayPortion is how many bytes of entries go into a frame over a relay, which cuts a
 	// connection after 128 KiB: some must arrive before that.
 	relayPortion = 16 << 10
@@ -182,12 +184,7 @@ func (ln *link) pulls(ctx context.Context) {
 			continue
 		case <-ln.pull:
 		}
-		if !s.enterPull(ctx) {
-			return
-		}
-		only := ln.takeWanted()
-		err := ln.pullOnce(ctx, only)
-		s.leavePull()
+		err := ln.pullInTurn(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -214,16 +211,26 @@ func (ln *link) nextPull(ctx context.Context, failures int) time.Duration {
 	return retry.Jitter(interval)
 }
 
-func (s *session) enterPull(ctx context.Context) bool {
-	select {
-	case s.pulling <- struct{}{}:
-		return true
-	case <-ctx.Done():
-		return false
+// pullInTurn pulls what is wanted when it is the link's turn. Until then the two are
+// compared at least: the peer's pull waits for that, and might be what others wait for.
+func (ln *link) pullInTurn(ctx context.Context) error {
+	s := ln.s
+	if !s.pulling.tryEnter() {
+		if !s.comparing.enter(ctx) {
+			return ctx.Err()
+		}
+		err := ln.pullOnce(ctx, exchange.PullOptions{CompareOnly: true})
+		s.comparing.leave()
+		if err != nil {
+			return err
+		}
+		if !s.pulling.enter(ctx) {
+			return ctx.Err()
+		}
 	}
+	defer s.pulling.leave()
+	return ln.pullOnce(ctx, exchange.PullOptions{Only: ln.takeWanted()})
 }
-
-func (s *session) leavePull() { <-s.pulling }
 
 // pushes keeps a live stream to the peer until ctx ends.
 func (ln *link) pushes(ctx context.Context, queue *live.Queue) {
@@ -292,11 +299,11 @@ func (s *session) judge(rem *remote, err error) {
 	}
 }
 
-// pullOnce pulls spaces, all if there is none. It returns an error if something is missing
-// still, so that it is tried again.
-func (ln *link) pullOnce(ctx context.Context, only []core.SpaceID) error {
-	if len(only) > wire.MaxOnly {
-		only = nil
+// pullOnce pulls once. It returns an error if something is missing still, so that it is
+// tried again.
+func (ln *link) pullOnce(ctx context.Context, opts exchange.PullOptions) error {
+	if len(opts.Only) > wire.MaxOnly {
+		opts.Only = nil
 	}
 	ctx, st, leave, err := ln.s.open(ctx, ln.rem, protocolSync)
 	ln.unheard.Store(err != nil)
@@ -304,7 +311,7 @@ func (ln *link) pullOnce(ctx context.Context, only []core.SpaceID) error {
 		return err
 	}
 	defer leave()
-	result, err := exchange.Pull(ctx, st, ln.s.replica, ln.rem.pair, exchange.PullOptions{Only: only})
+	result, err := exchange.Pull(ctx, st, ln.s.replica, ln.rem.pair, opts)
 	ln.s.judge(ln.rem, err)
 	if result.Rejected > 0 {
 		ln.s.offend(ln.rem, offenceEntry, errRejected)

@@ -33,23 +33,24 @@ const protection = "soma"
 
 // session is what runs between a Start and the Stop after it.
 type session struct {
-	node    *Node
-	replica core.Replica
-	logger  *slog.Logger
-	host    host.Host
-	self    core.PeerID
-	cancel  context.CancelFunc
-	onEnd   func(func()) (stop func() bool)
-	tasks   tasks
-	members bell // who is connected, or a partner, may have changed
-	search  bell // spaces to find members of may have changed
-	dialer  *dialer
-	feed    *live.Feed
-	fetcher *fetch.Fetcher
-	blobs   *fetch.Server
-	gossip  *gossip
-	pulling chan struct{} // has a value for each pull that runs
-	undo    []func()      // what was added to the host and the directory
+	node      *Node
+	replica   core.Replica
+	logger    *slog.Logger
+	host      host.Host
+	self      core.PeerID
+	cancel    context.CancelFunc
+	onEnd     func(func()) (stop func() bool)
+	tasks     tasks
+	members   bell // who is connected, or a partner, may have changed
+	search    bell // spaces to find members of may have changed
+	dialer    *dialer
+	feed      *live.Feed
+	fetcher   *fetch.Fetcher
+	blobs     *fetch.Server
+	gossip    *gossip
+	pulling   turnstile
+	comparing turnstile
+	undo      []func() // what was added to the host and the directory
 
 	strangerStreams atomic.Int32
 
@@ -64,7 +65,7 @@ type session struct {
 func startSession(ctx context.Context, n *Node, r core.Replica) (_ *session, err error) {
 	s := &session{
 		node: n, replica: r, logger: n.logger, self: r.Self(), members: newBell(),
-		search: newBell(), pulling: make(chan struct{}, maxPulls),
+		search: newBell(), pulling: make(turnstile, maxPulls), comparing: make(turnstile, maxCompares),
 		remotes: map[core.PeerID]*remote{}, records: map[core.PeerID]signedRecord{}, hastened: map[core.SpaceID]bool{},
 	}
 	if s.host, err = s.openHost(); err != nil {

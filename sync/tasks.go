@@ -59,6 +59,30 @@ func (b bell) ring() {
 	}
 }
 
+// turnstile lets as many in at a time as it has room.
+type turnstile chan struct{}
+
+// enter waits, and reports false if ctx ends first. Who came in must leave.
+func (t turnstile) enter(ctx context.Context) bool {
+	select {
+	case t <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (t turnstile) tryEnter() bool {
+	select {
+	case t <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (t turnstile) leave() { <-t }
+
 // wait returns after d, or when ctx ends.
 func wait(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)

@@ -40,6 +40,25 @@ func TestTwoSitesConverge(t *testing.T) {
 	}
 }
 
+// Where it is not the time to bring anything the two are compared at least.
+func TestCompareOnly(t *testing.T) {
+	a, b := open(t, "a"), open(t, "b")
+	space := a.create()
+	l := admit(t, a, b, space)
+	a.write(space, 3)
+	b.write(space, 5)
+	l = connect(t, a, b)
+	if r, err, _ := l.pull(0, exchange.PullOptions{CompareOnly: true}); err != nil || r.Accepted != 0 || r.Listed != 1 {
+		t.Fatalf("Pull = %+v, %v, want a space and no entries", r, err)
+	}
+	if r := l.must(1); r.Accepted != 3 {
+		t.Errorf("Pull = %+v, want the 3 entries of whom has compared", r)
+	}
+	if r := l.must(0); r.Accepted != 5 {
+		t.Errorf("Pull = %+v, want the 5 entries", r)
+	}
+}
+
 // That an exchange brought nothing is known at once, too, and to both.
 func TestLastExchangeIsTheLast(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")

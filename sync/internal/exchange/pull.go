@@ -18,6 +18,8 @@ type PullOptions struct {
 	// Only are the spaces to ask for, up to wire.MaxOnly. For nil it is all that the two
 	// share and all that tickets wait for.
 	Only []core.SpaceID
+	// CompareOnly brings nothing: the two are compared, so that own entries may go to the peer.
+	CompareOnly bool
 	// Now is the clock of notes, time.Now if nil.
 	Now func() time.Time
 	// Useless is how many bytes one answer may have that are not taken, MaxUseless if 0.
@@ -119,6 +121,9 @@ func (c *client) run(ctx context.Context) error {
 	}
 	if err := note(ctx, c.r, c.p.Peer(), same, c.opts.Now()); err != nil {
 		return err
+	}
+	if c.opts.CompareOnly {
+		return c.part()
 	}
 	for i := range differ {
 		if err := c.bring(ctx, &differ[i]); err != nil {
@@ -255,7 +260,7 @@ func (c *client) compare(ctx context.Context, differ []differing) error {
 		if _, err := c.r.OwnAhead(ctx, d.space, d.rows); gone(err) != nil {
 			return err
 		}
-		if c.kept += tipsOf(d.rows); c.kept > KeptRows {
+		if c.kept += tipsOf(d.rows); c.kept > KeptRows || c.opts.CompareOnly {
 			c.kept -= tipsOf(d.rows)
 			d.rows, d.known = nil, false
 		}

@@ -1,6 +1,7 @@
 package soma_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,57 @@ import (
 
 	"github.com/soma-sdk/soma"
 )
+
+// A blob is named by its bytes: the same ones put twice are one blob.
+func ExampleBlobs() {
+	dir, err := os.MkdirTemp("", "soma")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	db, err := soma.Open(dir)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer db.Close()
+	if err := putTwice(context.Background(), db); err != nil {
+		fmt.Println(err)
+	}
+	// Output:
+	// Hello, World
+	// hello.txt, 12 bytes of text/plain; charset=utf-8
+	// true
+}
+
+func putTwice(ctx context.Context, db *soma.DB) error {
+	space, err := db.Spaces().Create(ctx, soma.NewSpace{Name: "Notes"})
+	if err != nil {
+		return err
+	}
+	info, err := db.Blobs().Put(ctx, space.ID, strings.NewReader("Hello, World"), soma.PutOptions{Name: "hello.txt"})
+	if err != nil {
+		return err
+	}
+	blob, err := db.Blobs().Open(ctx, space.ID, info.CID)
+	if err != nil {
+		return err
+	}
+	defer blob.Close()
+	content, err := io.ReadAll(blob) // checked while it is read
+	if err != nil {
+		return err
+	}
+	again, err := db.Blobs().Put(ctx, space.ID, bytes.NewReader(content), soma.PutOptions{})
+	if err != nil {
+		return err
+	}
+	fmt.Println(string(content))
+	fmt.Printf("%s, %d bytes of %s\n", info.Name, info.Size, info.MIME)
+	fmt.Println(again.CID == info.CID)
+	return nil
+}
 
 // A server that serves blobs to who knows a token. The browser asks for parts of them.
 func ExampleBlobHandler() {

@@ -22,7 +22,7 @@
 //   - node.go: what the root of the library calls; session.go: what runs between Start and
 //     Stop, and who owns its goroutines
 //   - host.go: the libp2p host; gater.go and score.go: whom it does not talk to
-//   - peer.go: a connected peer; link.go: what is done with a partner
+//   - remote.go: a connected peer; link.go: what is done with a partner
 //   - dialer.go: whom to dial, and when; peerbook.go: addresses; discovery.go
 //   - gossip.go: which spaces are large, and ride gossip; gossipguard.go: who is to be seen by
 //     it; gossiptopic.go: what goes through it

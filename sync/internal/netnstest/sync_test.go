@@ -35,8 +35,8 @@ func badLine(t *testing.T, transport string) {
 	nsA, nsB, l := connected(t)
 	l.delay.Store(int64(5 * time.Millisecond))
 	l.loss.Store(20)
-	a := peerproc.Start(t, t.TempDir(), []string{fmt.Sprintf(transport, nsA.ip)}, nsA.start)
-	b := peerproc.Start(t, t.TempDir(), []string{fmt.Sprintf(transport, nsB.ip)}, nsB.start)
+	a := peerproc.Start(t, peerproc.Config{Dir: t.TempDir(), Listen: []string{fmt.Sprintf(transport, nsA.ip)}}, nsA.start)
+	b := peerproc.Start(t, peerproc.Config{Dir: t.TempDir(), Listen: []string{fmt.Sprintf(transport, nsB.ip)}}, nsB.start)
 	space := a.Do("create shared")
 	a.Do("type %s a0 50 3000", space)
 	b.Do("join %s", a.Do("invite %s", space))
@@ -79,6 +79,45 @@ func badLine(t *testing.T, transport string) {
 	if l.lost.Load() == 0 || l.carried.Load() == 0 {
 		t.Errorf("the line carried %d packets and lost %d", l.carried.Load(), l.lost.Load())
 	}
+	a.Stop()
+	b.Stop()
+}
+
+// Two peers in one network find each other, also where a ticket says where its author was
+// before, and again when both have moved.
+func TestNearby(t *testing.T) {
+	nsA, nsB, _ := connected(t)
+	dirs := map[*namespace]string{nsA: t.TempDir(), nsB: t.TempDir()}
+	start := func(ns *namespace) *peerproc.Process {
+		return peerproc.Start(t, peerproc.Config{Dir: dirs[ns], Listen: []string{"/ip4/" + ns.ip + "/tcp/0"}, Nearby: true}, ns.start)
+	}
+	a := start(nsA)
+	space := a.Do("create shared")
+	ticket, before := a.Do("invite %s", space), a.Do("addrs")
+	a.Stop()
+	a = start(nsA)
+	if after := a.Do("addrs"); after == before {
+		t.Fatalf("a listens at %s again, where the ticket says that it is", after)
+	}
+	b := start(nsB)
+	b.Do("join %s", ticket)
+	peertest.Until(t, "b is a member", func() error {
+		_, err := b.Try("type %s b0 1 10", space)
+		return err
+	})
+	agree(t, space, a, b)
+	written := append(a.Words(), b.Words()...)
+
+	a.Stop()
+	b.Stop()
+	a, b = start(nsA), start(nsB)
+	a.Do("type %s a1 1 10", space)
+	peertest.Until(t, "they have found each other again", func() error {
+		if got := len(strings.Fields(b.Do("words %s", space))); got != len(written)+1 {
+			return fmt.Errorf("%d words, want %d", got, len(written)+1)
+		}
+		return nil
+	})
 	a.Stop()
 	b.Stop()
 }

@@ -24,15 +24,16 @@ type Process struct {
 	words []string
 }
 
-// Start starts a peer on a directory, which listens at multiaddrs, and waits until it is
-// open. prepare, if it is not nil, may change the command, or start it on a thread of its own.
-func Start(t testing.TB, dir string, listen []string, start func(*exec.Cmd) error) *Process {
+// Start starts a peer and waits until it is open. start, if it is not nil, starts the command:
+// on a thread of its own, for example.
+func Start(t testing.TB, c Config, start func(*exec.Cmd) error) *Process {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := json.Marshal(config{Dir: dir, Listen: listen, Log: os.Getenv("SOMA_SYNC_LOG") != ""})
+	c.Log = os.Getenv("SOMA_SYNC_LOG") != ""
+	text, err := json.Marshal(c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,11 +23,13 @@ import (
 // variable holds what a process is to be.
 const variable = "SOMA_SYNC_TEST_PEER"
 
-// config is what a process is told at its start.
-type config struct {
+// Config is what a process is told at its start.
+type Config struct {
 	Dir    string
-	Listen []string
-	Log    bool
+	Listen []string // multiaddrs
+	Nearby bool     // finds others in the local network
+
+	Log bool // to its standard error; Start sets it
 }
 
 // Main runs a peer, if this process is to be one, and does not return then. It belongs to
@@ -52,11 +54,15 @@ type program struct {
 }
 
 func run(text string, in io.Reader) error {
-	var c config
+	var c Config
 	if err := json.Unmarshal([]byte(text), &c); err != nil {
 		return err
 	}
-	node, err := somasync.New(somasync.WithListen(c.Listen...))
+	nodeOpts := []somasync.Option{somasync.WithListen(c.Listen...)}
+	if c.Nearby {
+		nodeOpts = append(nodeOpts, somasync.WithMDNS())
+	}
+	node, err := somasync.New(nodeOpts...)
 	if err != nil {
 		return err
 	}

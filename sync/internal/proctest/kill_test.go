@@ -70,7 +70,7 @@ func freePort(t *testing.T) int {
 func (s *side) start() {
 	s.t.Helper()
 	s.runs++
-	s.Process = peerproc.Start(s.t, s.dir, s.listen, nil)
+	s.Process = peerproc.Start(s.t, peerproc.Config{Dir: s.dir, Listen: s.listen}, nil)
 }
 
 // crash kills the process and starts it again.

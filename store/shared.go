@@ -66,15 +66,8 @@ func addressesOf(r *row) (p core.PeerAddresses, sound bool) {
 	if r.int(4) != sumOf(p.Peer.Key(), b, numbers(r.int(2), r.int(3))) {
 		return p, false
 	}
-	for len(b) > 0 {
-		n, used := binary.Uvarint(b)
-		if used <= 0 || n > uint64(len(b)-used) {
-			return p, false
-		}
-		p.Addresses = append(p.Addresses, string(b[used:used+int(n)]))
-		b = b[used+int(n):]
-	}
-	return p, true
+	p.Addresses, sound = core.ReadTexts(b)
+	return p, sound
 }
 
 // sound collects the rows of a statement that are sound. Damage in a column makes a row
@@ -145,10 +138,7 @@ func (t *tx) ForgetPeer(space core.SpaceID, peer core.PeerID) error {
 
 // PutPeerAddresses implements core.Tx.
 func (t *tx) PutPeerAddresses(p core.PeerAddresses) error {
-	addresses, blocked := []byte{}, int64(0)
-	for _, a := range p.Addresses {
-		addresses = append(binary.AppendUvarint(addresses, uint64(len(a))), a...)
-	}
+	addresses, blocked := core.AppendTexts([]byte{}, p.Addresses), int64(0)
 	if p.Blocked {
 		blocked = 1
 	}

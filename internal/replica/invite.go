@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
-	"encoding/binary"
 	"fmt"
 	"slices"
 
@@ -77,11 +76,7 @@ type joining struct {
 // with its size. Rows of earlier versions end with the kind.
 func (j joining) encode() []byte {
 	b := append(j.key.Seed(), byte(j.kind))
-	b = append(b, j.redeemed[:]...)
-	for _, a := range j.addresses {
-		b = append(binary.AppendUvarint(b, uint64(len(a))), a...)
-	}
-	return b
+	return core.AppendTexts(append(b, j.redeemed[:]...), j.addresses)
 }
 
 func decodeJoining(b []byte) (joining, error) {
@@ -97,14 +92,9 @@ func decodeJoining(b []byte) (joining, error) {
 		return j, fmt.Errorf("ticket that waits: %w", core.ErrCorrupt)
 	}
 	b = b[copy(j.redeemed[:], b):]
-	for len(b) > 0 {
-		n, size := binary.Uvarint(b)
-		if size <= 0 || n > uint64(len(b)-size) {
-			return j, fmt.Errorf("addresses of a ticket that waits: %w", core.ErrCorrupt)
-		}
-		b = b[size:]
-		j.addresses = append(j.addresses, string(b[:n]))
-		b = b[n:]
+	var ok bool
+	if j.addresses, ok = core.ReadTexts(b); !ok {
+		return j, fmt.Errorf("addresses of a ticket that waits: %w", core.ErrCorrupt)
 	}
 	return j, nil
 }

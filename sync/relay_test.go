@@ -16,9 +16,6 @@ import (
 // Two devices that meet at a relay only, which cuts each connection after 128 KiB, have the
 // same in the end.
 func TestOverRelay(t *testing.T) {
-	if testing.Short() {
-		t.Skip("connects a dozen times")
-	}
 	t.Parallel()
 	relay, err := libp2p.New(libp2p.ListenAddrStrings("/ip4/127.0.0.1/tcp/0"), libp2p.EnableRelayService(), libp2p.ForceReachabilityPublic(), libp2p.DisableMetrics())
 	if err != nil {

@@ -197,9 +197,6 @@ func TestTombstonesAreForgotten(t *testing.T) {
 }
 
 func TestTombstonesAreBounded(t *testing.T) {
-	if testing.Short() {
-		t.Skip("writes 100,000 rows")
-	}
 	w := newWorld(t)
 	err := w.Update(t.Context(), "c", func(b *collection.Batch) error {
 		for i := range collection.MaxTombstones + 5 {

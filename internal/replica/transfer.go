@@ -135,7 +135,7 @@ func (s *Spool) archive() (*log.ArchiveReader, error) {
 	if _, err := s.file.Seek(0, io.SeekStart); err != nil {
 		return nil, fmt.Errorf("read the archive again: %w", err)
 	}
-	return log.NewArchiveReader(bufio.NewReaderSize(s.file, batchBytes))
+	return log.NewArchiveReader(bufio.NewReaderSize(s.file, 64<<10))
 }
 
 // Import takes in the entries of an archive, in whatever order they are there,

@@ -114,8 +114,8 @@ func (s *site) write(space core.SpaceID, n int) {
 			s.t.Fatalf("Upsert(%q) = %v", doc, err)
 		}
 	}
-	if err := s.Seal(s.ctx()); err != nil {
-		s.t.Fatalf("Seal = %v", err)
+	if err := s.SealSpace(s.ctx(), space); err != nil {
+		s.t.Fatalf("SealSpace = %v", err)
 	}
 }
 

@@ -16,19 +16,6 @@ func (v *view) Chains(space int64) ([]core.ChainRecord, error) {
 	return recs, wrap("count entries of chains", err)
 }
 
-// LastEntry implements core.View.
-func (v *view) LastEntry(space int64) (int64, error) {
-	sql, args := "SELECT id FROM entry WHERE space = ?+0 ORDER BY id DESC LIMIT 1", []any{space}
-	if space == 0 {
-		sql, args = "SELECT id FROM entry WHERE id > 0 ORDER BY id DESC LIMIT 1", nil
-	}
-	r, err := v.c.one(sql, args...)
-	if err != nil || r == nil {
-		return 0, wrap("look for the last entry", err)
-	}
-	return r.int(0), r.bad()
-}
-
 // ChainHashes implements core.View.
 func (v *view) ChainHashes(space, writer int64, chain core.Chain, seq uint64, limit int) ([]core.Hash, error) {
 	var hashes []core.Hash

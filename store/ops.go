@@ -94,24 +94,19 @@ func (v *view) DocHasOthers(doc, writer int64) (bool, error) {
 	return r != nil, wrap("look for writers of a document", err)
 }
 
-// DocEntries implements core.View.
-func (v *view) DocEntries(doc int64) ([]int64, error) { return v.docEntries(doc, "o.len > 0") }
-
 // DocDeletes implements core.View.
-func (v *view) DocDeletes(doc int64) ([]int64, error) { return v.docEntries(doc, "o.len = 0") }
-
-func (v *view) docEntries(doc int64, which string) ([]int64, error) {
+func (v *view) DocDeletes(doc int64) ([]int64, error) {
 	var keys []int64
 	// Ops follow their entries nearly in order: sorting here beats SQLite's
 	// temporary tables for DISTINCT and ORDER BY.
-	err := v.c.each("SELECT o.entry FROM doc_op o JOIN entry e ON e.id = o.entry WHERE o.doc = ? AND e.state = 0 AND "+which, []any{doc}, func(r *row) bool {
+	err := v.c.each("SELECT o.entry FROM doc_op o JOIN entry e ON e.id = o.entry WHERE o.doc = ? AND e.state = 0 AND o.len = 0", []any{doc}, func(r *row) bool {
 		if key := r.int(0); len(keys) == 0 || keys[len(keys)-1] != key {
 			keys = append(keys, key)
 		}
 		return true
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list entries of document %d: %w", doc, err)
+		return nil, fmt.Errorf("list deletions of document %d: %w", doc, err)
 	}
 	slices.Sort(keys)
 	return slices.Compact(keys), nil

@@ -85,12 +85,8 @@ func sound[T any](v *view, sql string, args []any, read func(*row) (T, bool)) ([
 }
 
 // Acks implements core.View.
-func (v *view) Acks(space core.SpaceID, peer core.PeerID) ([]core.AckRecord, error) {
-	sql, args := "SELECT "+ackColumns+" FROM ack WHERE space = ?", []any{string(space)}
-	if !peer.IsZero() {
-		sql, args = sql+" AND peer = ?", append(args, []byte(peer.Key()))
-	}
-	all, err := sound(v, sql+" ORDER BY peer, writer, chain", args, ackOf)
+func (v *view) Acks(space core.SpaceID) ([]core.AckRecord, error) {
+	all, err := sound(v, "SELECT "+ackColumns+" FROM ack WHERE space = ? ORDER BY peer, writer, chain", []any{string(space)}, ackOf)
 	return all, wrap("list acknowledgements", err)
 }
 

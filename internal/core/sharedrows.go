@@ -7,8 +7,6 @@ type SharedView interface {
 	Joinings(after SpaceID, limit int) ([]JoiningRecord, error)
 	// Chains returns each chain of a space with how many entries it has.
 	Chains(space int64) ([]ChainRecord, error)
-	// LastEntry returns the highest key of an entry of a space, of all for 0; 0 for none.
-	LastEntry(space int64) (int64, error)
 	// ChainHashes returns up to limit hashes of a writer's entries at a seq, in order of key.
 	ChainHashes(space, writer int64, chain Chain, seq uint64, limit int) ([]Hash, error)
 	// ChainKeys returns the keys of a writer's entries with from <= seq <= to, in order of
@@ -21,8 +19,8 @@ type SharedView interface {
 	EntriesByKey(keys []int64, maxBytes int) ([]EntryRecord, error)
 
 	// Acks returns what peers have of own writers in a space, in order of (peer, writer,
-	// chain); of all for the zero PeerID. Damaged rows are left out: they claim nothing.
-	Acks(space SpaceID, peer PeerID) ([]AckRecord, error)
+	// chain). Damaged rows are left out: they claim nothing.
+	Acks(space SpaceID) ([]AckRecord, error)
 	// Exchanges returns what was last exchanged in a space, in order of peer. Damaged
 	// rows are left out.
 	Exchanges(space SpaceID) ([]ExchangeRecord, error)

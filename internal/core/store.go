@@ -136,9 +136,6 @@ type View interface {
 	DocOpsSince(doc, pos int64) ([]DocOp, error)
 	// DocHasOthers reports whether entries of other writers hold ops of a document.
 	DocHasOthers(doc, writer int64) (bool, error)
-	// DocEntries returns the keys of the kept entries that hold ops of a document,
-	// each once, in order.
-	DocEntries(doc int64) ([]int64, error)
 	// DocDeletes returns the keys of the kept entries that delete a document, each
 	// once, in order: those for which AddDocOp was called with length 0.
 	DocDeletes(doc int64) ([]int64, error)

@@ -62,7 +62,7 @@ func (r *Replica) withNotes(ctx context.Context, space core.SpaceID, fn func(*sp
 		var acks []core.AckRecord
 		var exchanges []core.ExchangeRecord
 		err := r.store.Read(ctx, func(v core.View) (err error) {
-			if acks, err = v.Acks(space, core.PeerID{}); err != nil {
+			if acks, err = v.Acks(space); err != nil {
 				return err
 			}
 			exchanges, err = v.Exchanges(space)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/libp2p/go-libp2p/core/connmgr"
@@ -71,10 +73,9 @@ func (g *guard) close() error {
 	g.mu.Lock()
 	g.closed = true
 	g.admitted = nil
-	for p := range g.streams {
-		g.reset(p)
-	}
+	ended := g.takeStreams(func(peer.ID) bool { return true })
 	g.mu.Unlock()
+	resetAll(ended)
 	err := g.watch.Close()
 	<-g.watched
 	return errors.Join(err, g.met.Close())
@@ -89,14 +90,11 @@ func (g *guard) set(admitted, renewed map[peer.ID]bool) {
 		g.mu.Unlock()
 		return
 	}
-	for p := range g.streams {
-		if !admitted[p] || renewed[p] {
-			g.reset(p)
-		}
-	}
+	ended := g.takeStreams(func(p peer.ID) bool { return !admitted[p] || renewed[p] })
 	before := g.admitted
 	g.admitted = admitted
 	g.mu.Unlock()
+	resetAll(ended)
 	for p := range admitted {
 		if !before[p] || renewed[p] {
 			g.announce(p)
@@ -107,12 +105,9 @@ func (g *guard) set(admitted, renewed map[peer.ID]bool) {
 // renew ends the streams with peers that stay admitted.
 func (g *guard) renew(peers map[peer.ID]bool) {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	for p, is := range peers {
-		if is {
-			g.reset(p)
-		}
-	}
+	ended := g.takeStreams(func(p peer.ID) bool { return peers[p] })
+	g.mu.Unlock()
+	resetAll(ended)
 }
 
 // announceAll announces whoever is admitted, in case that something went wrong with their
@@ -139,12 +134,23 @@ func (g *guard) admits(p peer.ID) bool {
 	return g.admitted[p]
 }
 
-// reset ends the streams with a peer. It needs the lock.
-func (g *guard) reset(p peer.ID) {
-	for s := range g.streams[p] {
+// takeStreams returns the streams with some peers, which are tracked no more. It needs the lock.
+func (g *guard) takeStreams(which func(peer.ID) bool) (taken []*guardedStream) {
+	for p, streams := range g.streams {
+		if which(p) {
+			taken = slices.AppendSeq(taken, maps.Keys(streams))
+			delete(g.streams, p)
+		}
+	}
+	return taken
+}
+
+// resetAll ends streams. It must not be called with the lock: it may wait for a peer that
+// does not read.
+func resetAll(streams []*guardedStream) {
+	for _, s := range streams {
 		_ = s.Stream.Reset() // it is gone either way
 	}
-	delete(g.streams, p)
 }
 
 // track keeps a stream for as long as its peer is admitted.

@@ -144,7 +144,6 @@ func (s *session) stop() (err error) {
 	s.parting = true
 	remotes := s.remotes
 	s.remotes = map[core.PeerID]*remote{}
-	hastened := s.hastened
 	s.mu.Unlock()
 	for _, rem := range remotes {
 		s.host.ConnManager().Unprotect(rem.id, protection)
@@ -154,9 +153,7 @@ func (s *session) stop() (err error) {
 		err = s.host.Close()
 	}
 	s.tasks.close()
-	for space := range hastened {
-		s.replica.Hasten(space, false)
-	}
+	s.hasten(nil)
 	return err
 }
 
@@ -194,10 +191,14 @@ func (s *session) met(id peer.ID) {
 // left notes that a connection of a peer has ended.
 func (s *session) left(id peer.ID) {
 	p, ok := memberID(id)
-	if !ok || connected(s.host, id) {
+	if !ok {
 		return
 	}
 	s.mu.Lock()
+	if connected(s.host, id) { // asked under the lock: it may be met again at the same time
+		s.mu.Unlock()
+		return
+	}
 	rem := s.remotes[p]
 	delete(s.remotes, p)
 	s.mu.Unlock()

@@ -58,6 +58,7 @@ type writeOptions struct {
 	source EventSource
 	epoch  *[]byte
 	draft  *int64
+	origin any
 }
 
 // WithSource sets the Source of the event that the write emits, SourceRenderer by
@@ -93,7 +94,7 @@ func writeOptionsOf(opts []WriteOption) (writeOptions, error) {
 }
 
 func (o *writeOptions) replica() replica.WriteOptions {
-	return replica.WriteOptions{Source: o.source, Epoch: o.epoch, Draft: o.draft}
+	return replica.WriteOptions{Source: o.source, Epoch: o.epoch, Draft: o.draft, Origin: o.origin}
 }
 
 // Upsert merges a Yjs v1 update into a document, creating the document if needed,

@@ -149,6 +149,7 @@ func (db *DB) closeParts() error {
 	db.uploads.Interrupt() // or for what a sink does
 	db.calls.Wait()
 	db.hub.Close()
+	db.replica.CloseFollowers()
 	db.collections.Close()
 	db.agents.Close()
 	db.mailbox.Close()

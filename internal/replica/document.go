@@ -38,6 +38,7 @@ type WriteOptions struct {
 	Source events.EventSource
 	Epoch  *[]byte // the one that the writer has seen; nil if that does not matter
 	Draft  *int64  // what was drafted until then is in the write; nil for nothing
+	Origin any     // what FollowDoc says of it
 }
 
 // Upsert merges a Yjs v1 update into a document, which it creates if needed, and
@@ -56,6 +57,7 @@ func (r *Replica) Upsert(ctx context.Context, space core.SpaceID, doc core.Docum
 	}
 	var rev Revision
 	err = r.write(ctx, opts.Source, func(w *work) error {
+		w.origin = opts.Origin
 		s, err := w.permitted(space, log.CapWrite)
 		if err != nil {
 			return err
@@ -123,9 +125,14 @@ func (w *work) upsert(space *core.SpaceRecord, h *head, u *yjs.Update, fresh boo
 		return nil
 	}
 	w.touch(h)
-	w.changed(events.DocumentChanged, space.ID, h.ID, "")
-	if added == nil {
+	switch {
+	case added == nil:
+		w.changed(events.DocumentChanged, space.ID, h.ID, "")
 		return w.save(h)
+	case h.Hidden || touches || wins:
+		w.changed(events.DocumentChanged, space.ID, h.ID, "")
+	default:
+		w.changedBy(space.ID, h.ID, added)
 	}
 	h.Hidden = false
 	if err := w.addOp(space, h, added, quiet); err != nil || !touches && !wins {
@@ -210,8 +217,12 @@ func (w *work) applyUpdate(space *core.SpaceRecord, e *log.Entry, op log.DocUpda
 	}
 	if fresh != nil || h.Hidden || h.UpdatedAtMs == 0 {
 		w.touch(h)
+		if h.Hidden || fresh == nil {
+			w.changed(events.DocumentChanged, space.ID, h.ID, "")
+		} else {
+			w.changedBy(space.ID, h.ID, fresh)
+		}
 		h.Hidden = false // an accepted entry is never in the past of an accepted delete
-		w.changed(events.DocumentChanged, space.ID, h.ID, "")
 	}
 	return w.addSealed(h, rec.Key, op)
 }

@@ -50,7 +50,7 @@ func (r *Replica) Edit(
 		if err := r.confirmUnchanged(ctx, space, doc, opts); err != nil {
 			return Revision{}, err
 		}
-		return r.revision(ctx, space, doc)
+		return r.Revision(ctx, space, doc)
 	case len(update) > MaxEditBytes:
 		return Revision{}, fmt.Errorf("edit of %d bytes, at most %d are allowed: %w", len(update), MaxEditBytes, core.ErrTooLarge)
 	}
@@ -95,6 +95,7 @@ func (r *Replica) commitEdit(ctx context.Context, in *instance, update []byte, o
 	rec, upToDate, saves := in.rec, false, 0
 	var job *work
 	err = r.write(ctx, opts.Source, func(w *work) error {
+		w.origin = opts.Origin
 		space, err := w.permitted(key.space, log.CapWrite)
 		if err != nil {
 			return err
@@ -134,9 +135,9 @@ func (r *Replica) commitEdit(ctx context.Context, in *instance, update []byte, o
 	return rev, nil
 }
 
-// revision returns where a document stands, the zero one with an empty state vector for
-// a document that was never written.
-func (r *Replica) revision(ctx context.Context, space core.SpaceID, doc core.DocumentID) (Revision, error) {
+// Revision returns where a document stands, the zero one with an empty state vector for
+// a document that was never written. It does not read the content.
+func (r *Replica) Revision(ctx context.Context, space core.SpaceID, doc core.DocumentID) (Revision, error) {
 	h := &head{clients: map[uint64]core.DocClient{}}
 	err := r.readSpace(ctx, space, func(v core.View, rec *core.SpaceRecord) (err error) {
 		if h.DocRecord, err = v.Doc(rec.Key, doc); err != nil {

@@ -72,6 +72,7 @@ type Replica struct {
 	compactor *compactor
 	heads     *headCache
 	feed      *feed
+	docs      *docFeeds
 	circle    *circle
 	logs      *logs
 	notes     *notes
@@ -110,7 +111,7 @@ func Open(ctx context.Context, c Config) (*Replica, error) {
 	r := &Replica{
 		store: c.Store, self: self, dir: c.Dir, hub: c.Hub, logger: c.Logger, now: c.Now,
 		timing: c.Timing, random: c.Random, drafts: c.Drafts, relax: c.Relaxed, stop: stop, heads: newHeadCache(), live: newLiveDocs(),
-		circle: newCircle(), logs: newLogs(), notes: newNotes(),
+		docs: newDocFeeds(), circle: newCircle(), logs: newLogs(), notes: newNotes(),
 	}
 	r.feed = newFeed(r)
 	r.sealer = newSealer(r)
@@ -156,6 +157,7 @@ type work struct {
 	r      *Replica
 	nowMs  int64
 	source events.EventSource
+	origin any // of the write, nil for none
 
 	past        map[int64]*past               // by space key
 	authorities map[int64]*authority          // by space key, those that were asked for
@@ -169,6 +171,7 @@ type work struct {
 	noted       map[int64]*noted              // by space key, see note
 
 	events    []events.DomainEvent
+	docs      []followed            // as events has them
 	toldBlobs map[core.SpaceID]bool // see blobsChanged
 	mark      *mark                 // of own entries, if this sealed some
 	compact   []int64               // documents that have grown
@@ -202,6 +205,9 @@ func (r *Replica) run(
 			return err
 		}
 		if err := w.finish(); err != nil {
+			return err
+		}
+		if err := w.tellFollowers(); err != nil {
 			return err
 		}
 		w.OnCommit(func() { r.feed.commit(w, synced) })
@@ -284,6 +290,9 @@ func (w *work) changed(kind events.EventKind, space core.SpaceID, doc core.Docum
 	w.events = append(w.events, events.DomainEvent{
 		Kind: kind, Source: w.source, AtMs: max(w.nowMs, 0), SpaceID: space, DocumentID: doc, Reason: reason,
 	})
+	if kind == events.DocumentChanged {
+		w.docs = append(w.docs, followed{key: liveKey{space, doc}})
+	}
 }
 
 // lockedReader is a source of random bytes for several goroutines.

@@ -1,7 +1,5 @@
 package yprotocol
 
-import "strings"
-
 // Message is what peers of y-websocket send each other, one in a frame:
 //
 //	SyncStep1, SyncStep2, Update, AwarenessUpdate, PermissionDenied, QueryAwareness
@@ -35,10 +33,8 @@ func Encode(m Message) []byte { return m.appendTo(nil) }
 
 func (m AwarenessUpdate) appendTo(b []byte) []byte { return appendBytes(append(b, kindAwareness), m) }
 
-// A string of Go need not be UTF-8, one of the protocol must.
 func (m PermissionDenied) appendTo(b []byte) []byte {
-	reason := strings.ToValidUTF8(string(m), "\uFFFD")
-	return appendBytes(append(b, kindAuth, authPermissionDenied), []byte(reason))
+	return appendText(append(b, kindAuth, authPermissionDenied), string(m))
 }
 
 func (QueryAwareness) appendTo(b []byte) []byte { return append(b, kindQueryAwareness) }

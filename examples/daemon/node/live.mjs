@@ -188,7 +188,8 @@ async function crash () {
   return `3 kills, ${edits(kept)} edits, ${kept.blobs.size} blobs and ${kept.records.size} records acknowledged, none lost`
 }
 
-const edits = kept => [...kept.documents.values()].reduce((a, b) => a + b, 0)
+// edits counts those that were acknowledged.
+function edits (kept) { return [...kept.documents.values()].reduce((a, b) => a + b, 0) }
 
 // scribble writes until the daemon is gone, and notes what was acknowledged.
 async function scribble (daemon, spaceId, documentId, kept) {

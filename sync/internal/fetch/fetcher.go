@@ -173,6 +173,16 @@ func (f *Fetcher) startWaited(ctx context.Context) (next time.Time) {
 	return next
 }
 
+// job returns the job of a blob, a new one if there is none. f.mu is held.
+func (f *Fetcher) job(k key) *job {
+	j := f.jobs[k]
+	if j == nil {
+		j = &job{key: k, waiters: map[*waiter]bool{}}
+		f.jobs[k] = j
+	}
+	return j
+}
+
 // start starts a job. f.mu is held.
 func (f *Fetcher) start(ctx context.Context, j *job) {
 	j.running, j.stale = true, false

@@ -48,12 +48,7 @@ func (f *Fetcher) hasRoom() bool {
 func (f *Fetcher) startOne(ctx context.Context, k key) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	j := f.jobs[k]
-	if j == nil {
-		j = &job{key: k}
-		f.jobs[k] = j
-	}
-	if !j.running {
+	if j := f.job(k); !j.running {
 		f.start(ctx, j)
 	}
 }

@@ -68,14 +68,7 @@ func (f *Fetcher) await(k key, w *waiter) bool {
 	if f.ended {
 		return false
 	}
-	j := f.jobs[k]
-	if j == nil {
-		j = &job{key: k}
-		f.jobs[k] = j
-	}
-	if j.waiters == nil {
-		j.waiters = map[*waiter]bool{}
-	}
+	j := f.job(k)
 	j.waiters[w] = true
 	if !j.running {
 		j.until = time.Time{}

@@ -3,6 +3,7 @@ package somasync
 import (
 	"crypto/ed25519"
 	"fmt"
+	"slices"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -71,4 +72,40 @@ func parsePeerAddr(text string) (peer.AddrInfo, error) {
 		return peer.AddrInfo{}, fmt.Errorf("address %q says who, but not where: %w", text, core.ErrInvalidAddress)
 	}
 	return *info, nil
+}
+
+func addressTexts(addrs []ma.Multiaddr) []string {
+	texts := make([]string, len(addrs))
+	for i, a := range addrs {
+		texts[i] = a.String()
+	}
+	return texts
+}
+
+// mergeAddrs returns addresses without repetitions, the first ones first, and at most as
+// many as the address book keeps.
+func mergeAddrs(lists ...[]ma.Multiaddr) []ma.Multiaddr {
+	var merged []ma.Multiaddr
+	for _, list := range lists {
+		for _, a := range list {
+			if len(merged) < core.MaxPeerAddresses && !slices.ContainsFunc(merged, a.Equal) {
+				merged = append(merged, a)
+			}
+		}
+	}
+	return merged
+}
+
+func hasNew(before, now []ma.Multiaddr) bool {
+	return slices.ContainsFunc(now, func(a ma.Multiaddr) bool { return !slices.ContainsFunc(before, a.Equal) })
+}
+
+// knownAddrs returns the addresses of the address book that this version understands.
+func knownAddrs(p core.PeerAddresses) (addrs []ma.Multiaddr) {
+	for _, text := range p.Addresses {
+		if a, err := parseAddr(text); err == nil {
+			addrs = append(addrs, a)
+		}
+	}
+	return addrs
 }

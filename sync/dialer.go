@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -317,32 +316,4 @@ func (d *dialer) dial(ctx context.Context, info peer.AddrInfo) error {
 		d.s.members.ring()
 	}
 	return nil
-}
-
-// mergeAddrs returns addresses without repetitions, the first ones first, and at most as
-// many as the address book keeps.
-func mergeAddrs(lists ...[]ma.Multiaddr) []ma.Multiaddr {
-	var merged []ma.Multiaddr
-	for _, list := range lists {
-		for _, a := range list {
-			if len(merged) < core.MaxPeerAddresses && !slices.ContainsFunc(merged, a.Equal) {
-				merged = append(merged, a)
-			}
-		}
-	}
-	return merged
-}
-
-func hasNew(before, now []ma.Multiaddr) bool {
-	return slices.ContainsFunc(now, func(a ma.Multiaddr) bool { return !slices.ContainsFunc(before, a.Equal) })
-}
-
-// knownAddrs returns the addresses of the address book that this version understands.
-func knownAddrs(p core.PeerAddresses) (addrs []ma.Multiaddr) {
-	for _, text := range p.Addresses {
-		if a, err := parseAddr(text); err == nil {
-			addrs = append(addrs, a)
-		}
-	}
-	return addrs
 }

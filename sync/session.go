@@ -13,7 +13,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/soma-sdk/soma/internal/core"
 	"github.com/soma-sdk/soma/sync/internal/fetch"
@@ -386,14 +385,6 @@ func (s *session) addrs() []string {
 		return nil
 	}
 	return addressTexts(full)
-}
-
-func addressTexts(addrs []ma.Multiaddr) []string {
-	texts := make([]string, len(addrs))
-	for i, a := range addrs {
-		texts[i] = a.String()
-	}
-	return texts
 }
 
 // connect dials a peer because the host program says so.

@@ -218,10 +218,9 @@ func (s *session) takeTold(ctx context.Context, spaces []core.SpaceID, raw []byt
 	if !s.keepRecord(p, signedRecord{raw, rec.Seq}) {
 		return false, nil
 	}
-	addrs := addressTexts(mergeAddrs(rec.Addrs))
 	return true, s.node.book.update(ctx, s.replica, p, func(known *core.PeerAddresses) bool {
 		before := known.Addresses
-		known.Addresses = mergeTexts(addrs, before)
+		known.Addresses = addressTexts(mergeAddrs(rec.Addrs, knownAddrs(*known)))
 		return !slices.Equal(before, known.Addresses)
 	})
 }
@@ -241,17 +240,4 @@ func openRecord(raw []byte) (core.PeerID, *peer.PeerRecord, error) {
 		return core.PeerID{}, nil, wire.Breach("a peer record that another peer signed")
 	}
 	return p, rec, nil
-}
-
-// mergeTexts returns addresses without repetitions, at most as many as the address book keeps.
-func mergeTexts(lists ...[]string) []string {
-	var merged []string
-	for _, list := range lists {
-		for _, a := range list {
-			if len(merged) < core.MaxPeerAddresses && !slices.Contains(merged, a) {
-				merged = append(merged, a)
-			}
-		}
-	}
-	return merged
 }

@@ -34,6 +34,7 @@ type plan struct {
 	Steps      int    `json:"steps"` // of each of the two windows
 	Numbers    bool   `json:"numbers"`
 	Reload     bool   `json:"reload"`
+	Again      bool   `json:"again"` // answers are lost, and windows ask again
 
 	legacy bool // there are rows with bare keys before
 	writes int  // by Go, meanwhile
@@ -86,6 +87,7 @@ func TestLiveWindows(t *testing.T) {
 		{Collection: "with Go", Steps: 170, writes: 200},
 		{Collection: "numbers with Go", Steps: 170, Numbers: true, writes: 200},
 		{Collection: "reloaded", Steps: 170, Reload: true, writes: 50},
+		{Collection: "asked again", Steps: 170, Again: true, writes: 50},
 		{Collection: "legacy", Steps: 170, legacy: true},
 	} {
 		for seed := 1; seed <= seeds(t); seed++ {

@@ -2,15 +2,15 @@
 // one collection at the same time. What they do is a function of the seed, when it
 // meets is not.
 //
-//   node windows.mjs '{"collection":"tabs","seed":1,"steps":200,"numbers":false,"reload":false}'
+//   node windows.mjs '{"collection":"tabs","seed":1,"steps":200,"numbers":false,"reload":false,"again":false}'
 
 import { randomUUID } from 'node:crypto'
 import { createCollection, localStorageCollectionOptions } from '@tanstack/db'
 import { Prng } from '../../../yjs/yjstest/node/prng.mjs'
+import { WindowStorage } from '../../../../examples/reactdb/node/storage.mjs'
 import { call, close, watch } from './bridge.mjs'
-import { WindowStorage } from './shim.mjs'
 
-const { collection: name, seed, steps, numbers, reload } = JSON.parse(process.argv[2])
+const { collection: name, seed, steps, numbers, reload, again } = JSON.parse(process.argv[2])
 
 const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))
 
@@ -30,16 +30,24 @@ class Window {
   constructor (id) {
     this.id = id
     this.rng = new Prng(seed * 1000 + id.charCodeAt(0))
+    this.lost = new Prng(seed * 1000 + 500 + id.charCodeAt(0))
     this.done = { insert: 0, update: 0, delete: 0 }
+    this.refused = []
   }
 
   async open () {
     const window = randomUUID() // a window that is loaded again is another one
     let value // that of the write before
+    const write = async (op, args) => {
+      const answer = await call(op, { collection: name, window, ...args, change: this.changes.shift() })
+      if (!again || this.lost.int(0, 1)) return answer
+      await sleep(this.lost.int(0, 8)) // the answer was lost, and others write meanwhile
+      return call(op, { collection: name, window, ...args })
+    }
     const bridge = {
       snapshot: () => call('snapshot', { collection: name }),
-      setItem: (next, baseSeq) => call('setItem', { collection: name, window, value: next, baseSeq, change: this.changes.shift() }),
-      removeItem: baseSeq => call('removeItem', { collection: name, window, baseSeq, change: this.changes.shift() })
+      setItem: (value, baseSeq) => write('setItem', { value, baseSeq }),
+      removeItem: baseSeq => write('removeItem', { baseSeq })
     }
     this.changes = []
     this.storage = new WindowStorage(name, bridge, await bridge.snapshot())
@@ -48,6 +56,7 @@ class Window {
       value = this.storage.getItem(name)
       this.changes.push(difference(value, next))
       setItem.call(this.storage, key, next)
+      this.storage.saved().catch(error => this.refused.push(String(error)))
     }
     this.unwatch = watch(name, seq => this.storage.changed(seq))
     this.rows = createCollection(localStorageCollectionOptions({
@@ -100,7 +109,7 @@ class Window {
       done: this.done,
       rows: Object.fromEntries([...this.rows.entries()].map(([key, row]) => [`${typeof key === 'number' ? 'n' : 's'}:${key}`, this.bare(row)])),
       value: this.storage.getItem(name) ?? '{}',
-      refused: this.storage.refused.map(String)
+      refused: this.refused
     }
   }
 

@@ -6,6 +6,9 @@
 // older than an answer. Everything else is decided by SetItem.
 
 /**
+ * What speaks to Go. A call that rejects was refused: nothing is stored, and never will be.
+ * One that got no answer is made again, which does no harm.
+ *
  * @typedef {object} Bridge
  * @property {() => Promise<{value: string, seq: number}>} snapshot
  * @property {(value: string, baseSeq: number) => Promise<{seq: number, same: boolean}>} setItem
@@ -25,11 +28,12 @@ export class WindowStorage {
     this.base = snapshot.seq
     this.heard = snapshot.seq // the newest change that was told of
     this.answered = 0 // the newest change as of the last answer
+    this.stale = false // there may be more than was told of
     this.writes = [] // not answered yet, the first one is on its way
+    this.last = Promise.resolve() // the last of all writes
     this.fetching = false
     this.listeners = new Set()
     this.waiting = []
-    this.refused = []
   }
 
   getItem (key) { return key === this.key ? this.value : null }
@@ -55,49 +59,64 @@ export class WindowStorage {
     this.refresh()
   }
 
+  /** To be called when a Watch has begun again. */
+  missed () {
+    this.stale = true
+    this.refresh()
+  }
+
+  /** Resolves when what was written so far is on the disk, rejects when it was refused. */
+  saved () { return this.last }
+
   /** Resolves when every write is answered and every change that was told of is seen. */
   idle () {
-    return new Promise(resolve => {
-      this.waiting.push(resolve)
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ resolve, reject })
       this.settle()
     })
   }
 
   write (send) {
-    this.writes.push(send)
+    this.last = new Promise((resolve, reject) => this.writes.push({ send, resolve, reject }))
+    this.last.catch(() => {}) // who wants to know asks saved
     if (this.writes.length === 1) this.sendAll()
   }
 
   async sendAll () {
-    let same = true
     while (this.writes.length > 0) {
+      const { send, resolve, reject } = this.writes[0]
       try {
-        const answer = await this.writes[0](this.base)
-        same = answer.same
-        this.answered = answer.seq
-        this.heard = Math.max(this.heard, answer.seq)
+        const { seq, same } = await send(this.base)
+        this.answered = seq
+        this.heard = Math.max(this.heard, seq)
         // The value of a write that follows was made of this one's.
-        if (same) this.base = answer.seq
+        if (same) this.base = seq
+        this.stale = !same
+        resolve()
       } catch (error) {
-        // The window goes back to what is stored.
-        this.refused.push(error)
-        same = false
+        this.stale = true // the window goes back to what is stored
+        reject(error)
       }
       this.writes.shift()
     }
-    this.refresh(!same)
+    this.refresh()
   }
 
-  async refresh (whatever = false) {
-    if (this.fetching || this.writes.length > 0) return
-    if (whatever || this.heard > this.base) {
+  async refresh () {
+    while (!this.fetching && this.writes.length === 0 && (this.stale || this.heard > this.base)) {
       this.fetching = true
-      const snapshot = await this.bridge.snapshot()
-      this.fetching = false
-      if (this.writes.length > 0) return // what follows their answers
-      const current = snapshot.seq >= this.answered // else it may lack what was written meanwhile
-      if (current) this.adopt(snapshot)
-      return this.refresh(!current)
+      this.stale = false
+      try {
+        const snapshot = await this.bridge.snapshot()
+        // One that is older than an answer may lack what was written meanwhile.
+        if (this.writes.length > 0 || snapshot.seq < this.answered) this.stale = true
+        else this.adopt(snapshot)
+      } catch (error) {
+        this.stale = true // the next change, or write, tries again
+        return this.settle(error)
+      } finally {
+        this.fetching = false
+      }
     }
     this.settle()
   }
@@ -109,8 +128,9 @@ export class WindowStorage {
     for (const listener of [...this.listeners]) listener({ key: this.key, storageArea: this })
   }
 
-  settle () {
-    if (this.fetching || this.writes.length > 0 || this.heard > this.base) return
-    for (const resolve of this.waiting.splice(0)) resolve()
+  settle (error) {
+    if (error) for (const { reject } of this.waiting.splice(0)) reject(error)
+    if (this.fetching || this.writes.length > 0 || this.stale || this.heard > this.base) return
+    for (const { resolve } of this.waiting.splice(0)) resolve()
   }
 }

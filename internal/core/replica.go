@@ -203,6 +203,12 @@ type SharedLog interface {
 	// Take takes in entries of a peer, in one transaction that is on disk when it returns.
 	// A space that is awaited is founded by its genesis.
 	Take(ctx context.Context, space SpaceID, entries []Entry) ([]Outcome, error)
+	// Remember is Take of membership entries that a peer brings who is no member as far as is
+	// known here, to a directory that may have lost what made it one. They are taken in only
+	// if with them the peer is a member, and one is new here that the local member signed, or
+	// by which the peer redeems an invite; else nothing is stored, and it reports false. It
+	// returns ErrForbidden if that happened too often within an hour.
+	Remember(ctx context.Context, space SpaceID, peer PeerID, entries []Entry) (bool, error)
 	// OwnAhead reports whether a row shows entries of the writer that this directory writes
 	// as which it does not have: a copy of it made them, or it lost them. If so it goes on
 	// as another writer. A node asks before it gives a peer entries of its own. It returns

@@ -165,7 +165,7 @@ func keyOf(heads []core.Hash) string {
 // permits rejects an entry unless its author may do every op. before is the state
 // after its membership past.
 func (s *State) permits(e *Entry) error {
-	if redeem, ok := redemption(e); ok {
+	if redeem, ok := e.Redemption(); ok {
 		return s.admitsBy(e, redeem)
 	}
 	role := s.Role(e.Peer)
@@ -184,8 +184,8 @@ func (s *State) permits(e *Entry) error {
 	return nil
 }
 
-// redemption returns the op of an entry that redeems an invite and does nothing else.
-func redemption(e *Entry) (InviteRedeem, bool) {
+// Redemption returns the op of an entry that redeems an invite and does nothing else.
+func (e *Entry) Redemption() (InviteRedeem, bool) {
 	if len(e.Ops) != 1 {
 		return InviteRedeem{}, false
 	}

@@ -35,6 +35,7 @@ type self struct {
 	writer      core.WriterID
 	writerKey   int64
 	claims      []int64 // when peers claimed to have own entries that are not here, in ms
+	doubts      []int64 // when what peers reminded of was of no use, in ms
 
 	mu     sync.Mutex
 	state  *identity.State

@@ -12,6 +12,8 @@
 //   - the missing entries come, those of the membership chain first, and are taken in
 //     batches (fetch.go); where one waits for an entry of its own writer, a fork is looked
 //     for (fork.go)
+//   - of spaces that the server does not show, but should, it is reminded (remind.go): a
+//     directory that was put back may have lost whom it let in
 //   - what was taken is acknowledged, so that the server knows what of its own is not
 //     only there
 //

@@ -70,7 +70,7 @@ func TestComingBack(t *testing.T) {
 }
 
 // answerTo returns what a server sends to a Hello and to requests about a tag.
-func answerTo(t *testing.T, server *site, pair *share.Pair, hello wire.Hello, tag wire.Tag) []byte {
+func answerTo(t *testing.T, server *site, pair *share.Pair, hello wire.Hello, tag wire.Tag, reminders []core.Entry) []byte {
 	t.Helper()
 	x, y := wire.Pipe()
 	out := &tape{keep: true}
@@ -85,14 +85,14 @@ func answerTo(t *testing.T, server *site, pair *share.Pair, hello wire.Hello, ta
 		wire.Nodes{Tag: tag, Paths: [][]byte{{}, {1}}},
 		wire.Get{Tag: tag, Ranges: []wire.Range{{From: 1, To: log.MaxCounter}}},
 		wire.Hashes{Tag: tag, Seqs: []uint64{1, 2}},
-		wire.Ack{Tag: tag},
 		wire.Last{Tag: tag},
+		wire.Remind{Tag: tag, Entries: wire.FromCore(reminders)},
+		wire.Ack{Tag: tag}, // nothing called for it: an offence
 	} {
 		if err := c.Send(m); err != nil {
 			t.Fatal(err)
 		}
 	}
-	// An Ack that nothing called for is an offence: all that is asked here comes before it.
 	_ = c.CloseWrite()
 	all := wire.Limits{}
 	for k := range 32 {
@@ -128,18 +128,24 @@ func TestNobodyLearnsAnything(t *testing.T) {
 		return wire.Hello{Version: wire.Version, Root: core.Hash{1}, Joins: joins}
 	}
 	empty := open(t, "empty")
-	want := answerTo(t, empty, share.NewPair(empty, stranger), hello(), wire.Tag{1})
+	// Entries of the server's own, which it has, one of another space of its, and garbage.
+	forged := newAuthor(t, keyOf("stranger"), space, 1).write(t, "doc").Raw
+	reminders := append(a.entries(space)[:4], a.entries(a.create())[0], forged, core.Entry{Header: []byte{1}})
+	answerTo := func(server *site, pair *share.Pair, hello wire.Hello, tag wire.Tag) []byte {
+		return answerTo(t, server, pair, hello, tag, reminders)
+	}
+	want := answerTo(empty, share.NewPair(empty, stranger), hello(), wire.Tag{1})
 	if kinds, _ := (&tape{bytes: want}).messages(); len(kinds) < 5 || kinds[0] != wire.KindSpaces {
 		t.Fatalf("answer = %v, want spaces and none", kinds)
 	}
 	box := wire.Join{Tag: share.TagOf(genesis, stranger, a.Self()), Box: make([]byte, wire.BoxBytes)}
 	for name, got := range map[string][]byte{
-		"stranger":                 answerTo(t, a, share.NewPair(a, stranger), hello(), wire.Tag{1}),
-		"stranger who knows a tag": answerTo(t, a, share.NewPair(a, stranger), hello(), share.TagOf(genesis, stranger, a.Self())),
-		"stranger with a bad join": answerTo(t, a, share.NewPair(a, stranger), hello(box), box.Tag),
-		"stranger about one":       answerTo(t, a, share.NewPair(a, stranger), wire.Hello{Version: 1, Only: []wire.Tag{box.Tag}}, box.Tag),
-		"former member":            answerTo(t, a, share.NewPair(a, former), hello(), share.TagOf(genesis, former, a.Self())),
-		"no root":                  answerTo(t, a, share.NewPair(a, stranger), wire.Hello{Version: 1}, wire.Tag{1}),
+		"stranger":                 answerTo(a, share.NewPair(a, stranger), hello(), wire.Tag{1}),
+		"stranger who knows a tag": answerTo(a, share.NewPair(a, stranger), hello(), share.TagOf(genesis, stranger, a.Self())),
+		"stranger with a bad join": answerTo(a, share.NewPair(a, stranger), hello(box), box.Tag),
+		"stranger about one":       answerTo(a, share.NewPair(a, stranger), wire.Hello{Version: 1, Only: []wire.Tag{box.Tag}}, box.Tag),
+		"former member":            answerTo(a, share.NewPair(a, former), hello(), share.TagOf(genesis, former, a.Self())),
+		"no root":                  answerTo(a, share.NewPair(a, stranger), wire.Hello{Version: 1}, wire.Tag{1}),
 	} {
 		if !bytes.Equal(got, want) {
 			t.Errorf("%s gets %x, want %x", name, got, want)

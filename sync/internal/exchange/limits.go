@@ -45,6 +45,10 @@ const (
 	// MaxLast bounds the membership entries that a server looks at, and sends, to tell a peer
 	// of its removal.
 	MaxLast = 1 << 16
+	// MaxTold bounds the bytes of entries that are not here of what a client tells that reminds
+	// of a space, and TellTime how long it may take. They are kept in memory until all is there.
+	MaxTold  = 1 << 20
+	TellTime = time.Minute
 	// notes is how many notes on exchanges are written at a time.
 	notes = 64
 	// parting is how long a client waits for the server to have read its last messages.

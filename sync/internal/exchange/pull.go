@@ -36,7 +36,8 @@ type Result struct {
 	Rejected int  // entries that break a rule
 	Bytes    int64
 	Gone     []core.SpaceID // in which the server says that the local member is none any more
-	// Partial are spaces of which not everything that the server has is here now.
+	// Partial are spaces of which not everything that the server has is here now, or which it
+	// remembers only now.
 	Partial []core.SpaceID
 }
 
@@ -113,6 +114,7 @@ func (c *client) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	unshown := c.unshown(same, differ, gone)
 	if err := c.p.Asked(ctx, c.asked, declined(c.asked, same, differ)); err != nil {
 		return err
 	}
@@ -135,6 +137,9 @@ func (c *client) run(ctx context.Context) error {
 		if err := c.takeLast(ctx, s); err != nil {
 			return err
 		}
+	}
+	if err := c.remind(ctx, unshown); err != nil {
+		return err
 	}
 	return c.part()
 }

@@ -159,6 +159,8 @@ func (v *server) answer(ctx context.Context, f wire.Frame) error {
 		return v.ack(ctx, f)
 	case wire.KindLast:
 		return v.last(ctx, f)
+	case wire.KindRemind:
+		return v.remind(ctx, f)
 	default:
 		return wire.Breach("message %d is no request", f.Kind)
 	}

@@ -149,8 +149,9 @@ func TestFormerMemberHearsNothing(t *testing.T) {
 	space, a, b := spread(t)
 	r := newRogue(t, "former member")
 	a.addMember(space, r.peer)
-	if entries, err := r.entries(a, space); err != nil || len(entries) == 0 {
-		t.Fatalf("a member gets %d entries, %v", len(entries), err)
+	known, err := r.entries(a, space)
+	if err != nil || len(known) == 0 {
+		t.Fatalf("a member gets %d entries, %v", len(known), err)
 	}
 	if err := r.host.Network().ClosePeer(idOf(a)); err != nil {
 		t.Fatal(err)
@@ -159,9 +160,9 @@ func TestFormerMemberHearsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.listenToAll()
-	r.sayEverything(a, r.askedFor(a, space))
+	r.sayEverything(a, r.askedFor(a, space, known))
 	works(t, space, a, b, "while a former member listens")
-	r.sayEverything(a, r.askedFor(a, space))
+	r.sayEverything(a, r.askedFor(a, space, known))
 	s := texts()
 	s.addSpace(t, a, space, r)
 	r.heardNothing(s)
@@ -172,8 +173,9 @@ func TestRemovedMemberHearsNothingMore(t *testing.T) {
 	space, a, b := spread(t)
 	r := newRogue(t, "removed member")
 	a.addMember(space, r.peer)
-	if entries, err := r.entries(a, space); err != nil || len(entries) == 0 {
-		t.Fatalf("a member gets %d entries, %v", len(entries), err)
+	known, err := r.entries(a, space)
+	if err != nil || len(known) == 0 {
+		t.Fatalf("a member gets %d entries, %v", len(known), err)
 	}
 	r.listenToAll()
 	live, err := r.open(a, protoLive)
@@ -192,7 +194,7 @@ func TestRemovedMemberHearsNothingMore(t *testing.T) {
 	a.write(space, "afterwards")
 	a.put(space, "a later blob", peertest.Bytes(2, 1000))
 	works(t, space, a, b, "while a removed member listens")
-	r.sayEverything(a, r.askedFor(a, space))
+	r.sayEverything(a, r.askedFor(a, space, known))
 	_ = live.Reset()
 	<-done
 	s := secrets{}
@@ -249,8 +251,8 @@ func (r *rogue) sayEverything(to *honest, requests []wire.Message) {
 	}
 }
 
-// askedFor is what a former member asks for.
-func (r *rogue) askedFor(to *honest, space soma.SpaceID) []wire.Message {
+// askedFor is what a former member asks for, and reminds of.
+func (r *rogue) askedFor(to *honest, space soma.SpaceID, known []wire.Entry) []wire.Message {
 	tag := r.tag(to, space)
 	return []wire.Message{
 		wire.Rows{Tag: tag},
@@ -258,6 +260,7 @@ func (r *rogue) askedFor(to *honest, space soma.SpaceID) []wire.Message {
 		wire.Last{Tag: tag},
 		wire.Get{Tag: tag, Ranges: []wire.Range{{Chain: 0, From: 1, To: 100}}},
 		wire.Hashes{Tag: tag, Seqs: []uint64{1}},
+		wire.Remind{Tag: tag, Entries: known[:min(len(known), wire.MaxRemind)]},
 	}
 }
 

@@ -20,8 +20,8 @@ const (
 	MaxGuests = 32
 	// GuestTime is how long that lasts, unless the proof is shown again.
 	GuestTime = 10 * time.Minute
-	// MaxAdmissions bounds how many Hellos with joins a pair looks at, besides one for each
-	// AdmissionTime: each costs an HMAC for each space that is here.
+	// MaxAdmissions bounds how many Hellos with joins, and Reminds, a pair looks at, besides one
+	// for each AdmissionTime: each costs an HMAC for each space that is here.
 	MaxAdmissions = 32
 	AdmissionTime = 10 * time.Second
 	// CompareTime is how long AwaitCompared waits.
@@ -64,7 +64,9 @@ type name struct {
 	was      bool // the peer was a member
 	asked    bool // for a ticket that waits
 	try      try
-	told     bool // the end of the membership
+	told     bool      // the end of the membership
+	reminded time.Time // when the peer was, last
+	doubted  bool      // what the peer said of it did not make it a member
 	compared bool
 }
 
@@ -367,37 +369,48 @@ func (p *Pair) Admit(ctx context.Context, joins []wire.Join) (fresh int, err err
 	if len(joins) == 0 {
 		return 0, nil
 	}
-	p.mu.Lock()
-	p.looked++
-	late := p.looked > MaxAdmissions+int(time.Since(p.since)/AdmissionTime)
-	p.mu.Unlock()
-	if late {
-		return 0, nil
-	}
-	here, err := p.r.SharedIDs(ctx)
-	if err != nil {
-		return 0, err
-	}
-	for _, space := range here {
-		genesis, err := space.Hash()
-		if err != nil {
-			return fresh, err
-		}
-		tag := TagOf(genesis, p.peer, p.self)
+	err = p.search(ctx, func(space core.SpaceID, genesis core.Hash, tag Tag) error {
 		for _, j := range joins {
 			if !bytes.Equal(j.Tag[:], tag[:]) {
 				continue
 			}
 			is, err := p.admit(ctx, space, genesis, j)
 			if err != nil {
-				return fresh, err
+				return err
 			}
 			if is {
 				fresh++
 			}
 		}
+		return nil
+	})
+	return fresh, err
+}
+
+// search calls fn with all spaces in which the local member is one, and the tags by which the
+// peer would call them; with none if the peer has asked for that too often.
+func (p *Pair) search(ctx context.Context, fn func(core.SpaceID, core.Hash, Tag) error) error {
+	p.mu.Lock()
+	p.looked++
+	late := p.looked > MaxAdmissions+int(time.Since(p.since)/AdmissionTime)
+	p.mu.Unlock()
+	if late {
+		return nil
 	}
-	return fresh, nil
+	here, err := p.r.SharedIDs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, space := range here {
+		genesis, err := space.Hash()
+		if err != nil {
+			return err
+		}
+		if err := fn(space, genesis, TagOf(genesis, p.peer, p.self)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // admit reports whether a join makes the peer a guest that was none.

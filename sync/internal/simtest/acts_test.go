@@ -416,7 +416,6 @@ func (w *world) backUp(r *rand.Rand) (err error) {
 	m := w.any(r)
 	w.tell("%v is backed up", m)
 	m.backup, err = m.image()
-	m.backedUp = w.steps
 	m.notes = len(w.notes)
 	return err
 }
@@ -425,8 +424,7 @@ func (w *world) backUp(r *rand.Rand) (err error) {
 func (w *world) goBack(r *rand.Rand, how string, back func(m *machine) error) error {
 	for _, n := range r.Perm(len(w.machines)) {
 		m := w.machines[n]
-		if m.backup == nil || w.gave[m.n] > m.backedUp {
-			// Who forgets whom it let in knows nobody any more who could tell.
+		if m.backup == nil {
 			continue
 		}
 		w.tell("%v is %s", m, how)

@@ -30,7 +30,6 @@ type machine struct {
 	*soma.DB // nil while it is off
 	host     host.Host
 	backup   map[string][]byte // nil without
-	backedUp int               // at which step
 	notes    int               // how many there were then
 }
 

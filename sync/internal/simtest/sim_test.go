@@ -44,7 +44,7 @@ func TestSeeds(t *testing.T) {
 func play(t *testing.T, seed uint64, dir string) {
 	w := &world{
 		t: t, ctx: t.Context(), seed: seed, verbose: os.Getenv("SOMA_SYNC_LOG") != "", start: time.Now(),
-		net: newFabric(seed), met: map[[2]int]bool{}, gave: map[int]int{},
+		net: newFabric(seed), met: map[[2]int]bool{},
 	}
 	defer w.end()
 	if err := w.begin(rand.New(rand.NewPCG(seed, 2)), dir); err != nil {
@@ -56,7 +56,6 @@ func play(t *testing.T, seed uint64, dir string) {
 		total += k.weight
 	}
 	for i := range 40 + r.IntN(60) {
-		w.steps++
 		n, kind := r.IntN(total), 0
 		for n >= kinds[kind].weight {
 			n -= kinds[kind].weight

@@ -22,8 +22,6 @@ type world struct {
 	net      *fabric
 	machines []*machine
 	plots    []*plot
-	steps    int
-	gave     map[int]int     // at which step a machine last let somebody in
 	met      map[[2]int]bool // pairs of which one was told where the other is
 	restored bool            // a machine was put back to what it was
 
@@ -81,7 +79,6 @@ func (p *plot) trustedBut(n int, above map[int]bool) bool {
 }
 
 func (w *world) give(p *plot, by, to *machine) {
-	w.gave[by.n] = w.steps
 	if p.givers[to.n] == nil {
 		p.givers[to.n] = map[int]bool{}
 	}

@@ -25,6 +25,8 @@ const (
 	KindAck      Kind = 13
 	KindLast     Kind = 14
 	KindNone     Kind = 15
+	KindRemind   Kind = 16
+	KindTell     Kind = 17
 )
 
 // Limits of these messages.
@@ -43,6 +45,9 @@ const (
 	// MaxSame bounds the hashes of one seq. Of more the zero hash is sent instead, which
 	// nobody has.
 	MaxSame = 64
+	// MaxRemind and RemindBytes bound the entries of a Remind.
+	MaxRemind   = 8
+	RemindBytes = 32 << 10
 
 	MaxHelloFrame    = 64 + MaxJoins*(2+17+2+BoxBytes+1) + MaxOnly*17
 	MaxSpacesFrame   = 64 + PageItems*(1+17+17) + PageGone*17
@@ -54,6 +59,7 @@ const (
 	MaxHashesFrame   = 128 + MaxSeqs*9
 	MaxHashListFrame = 16 + MaxSeqs*(3+MaxSame*34)
 	MaxAckFrame      = 64 + PageTips*rowBytes
+	MaxRemindFrame   = 32 + RemindBytes + MaxRemind*entryOverhead
 	MaxTagFrame      = 32
 
 	// MaxPathDigits is how long the path of a node can be: a writer has no more digits.
@@ -67,7 +73,7 @@ const (
 // Requests are the messages that a client sends, after its Hello.
 var Requests = Limits{
 	KindRows: MaxRowsFrame, KindNodes: MaxNodesFrame, KindGet: MaxGetFrame, KindHashes: MaxHashesFrame,
-	KindAck: MaxAckFrame, KindLast: MaxTagFrame,
+	KindAck: MaxAckFrame, KindLast: MaxTagFrame, KindRemind: MaxRemindFrame,
 }
 
 // Hello begins a stream. Root is the hash over all spaces that the client shares with the
@@ -437,6 +443,40 @@ type Last struct {
 
 // Kind implements Message.
 func (Last) Kind() Kind { return KindLast }
+
+// Remind names a space in which the server is a member, as the client knows it, but which it
+// does not show: it may have lost who the client is. Entries are what it would have lost:
+// some that it signed itself, or by which the client redeemed an invite. The answer is None,
+// or Tell. To that the client sends what it has of the membership chain, as Entries, and an
+// End, and is answered once more: None, or End if it is a member from now on.
+type Remind struct {
+	_       struct{} `cbor:",toarray"`
+	Tag     Tag
+	Entries []Entry
+}
+
+// Kind implements Message.
+func (Remind) Kind() Kind { return KindRemind }
+
+// Check implements the check of Decode.
+func (m Remind) Check() error {
+	size := 0
+	for _, e := range m.Entries {
+		size += e.Size()
+	}
+	if len(m.Entries) == 0 || len(m.Entries) > MaxRemind || size > RemindBytes {
+		return Excess("%d entries to remind of, of %d bytes", len(m.Entries), size)
+	}
+	return nil
+}
+
+// Tell answers a Remind of what the server has lost indeed.
+type Tell struct {
+	_ struct{} `cbor:",toarray"`
+}
+
+// Kind implements Message.
+func (Tell) Kind() Kind { return KindTell }
 
 // None answers whatever names a space that the client may not see, whether there is such a
 // space or not.

@@ -46,6 +46,8 @@ func full() map[wire.Message]int {
 		&wire.HashList{Hashes: repeat(repeat(h, wire.MaxSame), wire.MaxSeqs)}:                                                   wire.MaxHashListFrame,
 		&wire.Ack{Tag: tag, Digest: wire.Digest16(tag), Rows: rows}:                                                             wire.MaxAckFrame,
 		&wire.Last{Tag: tag}: wire.MaxTagFrame,
+		&wire.Remind{Tag: tag, Entries: repeat(wire.Entry{Header: make([]byte, wire.RemindBytes/wire.MaxRemind)}, wire.MaxRemind)}: wire.MaxRemindFrame,
+		&wire.Tell{}: wire.MaxTagFrame,
 		&wire.Entries{Entries: []wire.Entry{{Header: make([]byte, log.MaxHeaderBytes), Ops: make([]byte, log.MaxOpsBytes), Sig: make([]byte, 64)}}}: wire.MaxEntriesFrame,
 		&wire.Entries{Entries: repeat(wire.Entry{Header: []byte{1}}, wire.MaxEntries)}:                                                              wire.MaxEntriesFrame,
 	}
@@ -92,6 +94,10 @@ func decode(f wire.Frame) (wire.Message, error) {
 		return as[wire.Last](f)
 	case wire.KindNone:
 		return as[wire.None](f)
+	case wire.KindRemind:
+		return as[wire.Remind](f)
+	case wire.KindTell:
+		return as[wire.Tell](f)
 	}
 	return nil, errors.New("no such message")
 }
@@ -179,6 +185,9 @@ func TestMoreThanALimitIsRefused(t *testing.T) {
 		"hashes":      wire.HashList{Hashes: [][]core.Hash{make([]core.Hash, wire.MaxSame+1)}},
 		"hash lists":  wire.HashList{Hashes: make([][]core.Hash, wire.MaxSeqs+1)},
 		"ack":         wire.Ack{Rows: repeat(row, wire.PageTips+1)},
+		"no reminder": wire.Remind{},
+		"reminders":   wire.Remind{Entries: make([]wire.Entry, wire.MaxRemind+1)},
+		"reminder":    wire.Remind{Entries: []wire.Entry{{Ops: make([]byte, wire.RemindBytes+1)}}},
 		"no entries":  wire.Entries{},
 		"entries":     wire.Entries{Entries: make([]wire.Entry, wire.MaxEntries+1)},
 		"entry":       wire.Entries{Entries: []wire.Entry{{Ops: make([]byte, log.MaxEntryBytes+1)}}},

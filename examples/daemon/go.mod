@@ -3,6 +3,7 @@ module github.com/soma-sdk/soma/examples/daemon
 go 1.26.0
 
 require (
+	github.com/bufbuild/protocompile v0.14.1
 	github.com/gofrs/flock v0.13.1
 	github.com/soma-sdk/soma v0.0.0
 	go.uber.org/goleak v1.3.0

@@ -54,3 +54,19 @@ func (d Documents) Revision(ctx context.Context, space SpaceID, id DocumentID) (
 	}
 	return Revision(rev), nil
 }
+
+// Fits says whether an editor may go on that comes back with the state it had, all of it, as
+// Y.encodeStateAsUpdate gives it. ErrStaleDocument says that it shows what was taken out of
+// the document meanwhile: it loads the document afresh, under a new clientID. That can only
+// be so if the document has an Epoch. Nothing is stored. Errors: ErrStaleDocument,
+// ErrInvalidUpdate, ErrNotFound for an unknown space, ErrInvalidID.
+func (d Documents) Fits(ctx context.Context, space SpaceID, id DocumentID, state []byte) error {
+	if err := d.begin(space, id); err != nil {
+		return err
+	}
+	defer d.db.end()
+	if err := d.db.replica.Fits(ctx, space, id, state); err != nil {
+		return about("fit", id, err)
+	}
+	return nil
+}

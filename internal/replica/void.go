@@ -1,7 +1,11 @@
 package replica
 
 import (
+	"context"
+	"fmt"
+
 	"github.com/soma-sdk/soma/internal/core"
+	"github.com/soma-sdk/soma/internal/events"
 	"github.com/soma-sdk/soma/internal/yjs"
 )
 
@@ -140,6 +144,50 @@ func (w *work) againstVoid(h *head, u *yjs.Update, void *voidContent) (touches b
 		return false, core.ErrStaleDocument
 	}
 	return touches, nil
+}
+
+// Fits reports core.ErrStaleDocument for the whole state of an editor that shows what is
+// void in a document, or shows deleted what only void deletions delete: it must load the
+// document afresh. It also returns core.ErrInvalidUpdate, and core.ErrNotFound for an
+// unknown space.
+func (r *Replica) Fits(ctx context.Context, space core.SpaceID, doc core.DocumentID, state []byte) error {
+	u, err := yjs.ParseUpdate(state)
+	if err != nil {
+		return fmt.Errorf("%w: %w", core.ErrInvalidUpdate, err)
+	}
+	return r.write(ctx, events.SourceRenderer, func(w *work) error {
+		s, err := w.space(space)
+		if err != nil {
+			return err
+		}
+		h, err := w.head(s.Key, doc)
+		if isNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return w.fits(s, h, u)
+	})
+}
+
+func (w *work) fits(space *core.SpaceRecord, h *head, u *yjs.Update) error {
+	void, err := w.voidOf(space, h)
+	if err != nil || len(h.Epoch) == 0 {
+		return err
+	}
+	held, err := w.heldBy(h)
+	if err != nil {
+		return err
+	}
+	places := yjs.ByClient(void.structs)
+	shown := yjs.Without(u.Shown(), held.Shown())
+	deleted := yjs.Without(yjs.Without(u.Deleted(), held.Deleted()), places)
+	rivals, _ := u.Rivals(held)
+	if rivals || yjs.Intersects(shown, places) || yjs.Intersects(deleted, void.deletes) {
+		return core.ErrStaleDocument
+	}
+	return nil
 }
 
 // has returns what a document has of some clients, void content included.

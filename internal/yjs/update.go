@@ -297,6 +297,19 @@ func (u *Update) Content() map[uint64][]Range {
 	return by
 }
 
+// Shown returns what content the update holds that is not deleted in it, by client.
+func (u *Update) Shown() map[uint64][]Range {
+	by := map[uint64][]Range{}
+	for _, s := range u.sections {
+		for _, it := range s.structs {
+			if !it.isSkip() && it.rank() == 0 {
+				by[s.client] = addRange(by[s.client], Range{it.id.Clock, it.length})
+			}
+		}
+	}
+	return Without(by, u.Deleted())
+}
+
 // HasContentOf reports whether the update holds content of a client.
 func (u *Update) HasContentOf(client uint64) bool {
 	for _, s := range u.sections {

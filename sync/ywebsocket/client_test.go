@@ -75,15 +75,20 @@ func serveDB(t *testing.T, db *soma.DB, opts ...ywebsocket.Option) *site {
 
 // client is one connection.
 type client struct {
-	t    *testing.T
-	conn *websocket.Conn
-	name string // of the document, for Hocuspocus
+	t     *testing.T
+	conn  *websocket.Conn
+	name  string              // of the document, for Hocuspocus
+	asked yprotocol.SyncStep1 // by the server first, for y-websocket
 }
 
-// dial connects as y-websocket does.
+// dial connects as y-websocket does. A writer has the document open when it returns.
 func (s *site) dial(t *testing.T, document soma.DocumentID, token string) *client {
 	t.Helper()
-	return dial(t, s.url+"/y/"+string(s.space)+"/"+url.PathEscape(document)+"?token="+token, nil)
+	c := dial(t, s.url+"/y/"+string(s.space)+"/"+url.PathEscape(document)+"?token="+token, nil)
+	if token == writer {
+		c.asked = want[yprotocol.SyncStep1](c)
+	}
+	return c
 }
 
 // dialHocuspocus connects as Hocuspocus does, without a token so far.

@@ -89,6 +89,9 @@ func (r *room) open(ctx context.Context) error {
 	return nil
 }
 
+// rebuilt reports whether content was taken out of the document, ever.
+func (r *room) rebuilt() bool { return len(r.epoch) > 0 }
+
 // exit ends what enter began.
 func (r *room) exit() {
 	r.h.mu.Lock()

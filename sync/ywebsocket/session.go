@@ -48,8 +48,13 @@ func (s *session) end(why closing) {
 	s.room.leave(s)
 }
 
-// ask asks the client for what the store lacks.
+// ask asks the client for what the store lacks. Of a rebuilt document it asks for all that
+// the client has, which may be what does not count.
 func (s *session) ask(ctx context.Context) error {
+	if s.room.rebuilt() {
+		s.tell(yprotocol.SyncStep1(nothing))
+		return nil
+	}
 	rev, err := s.documents().Revision(ctx, s.room.space, s.room.document)
 	if err == nil {
 		s.tell(yprotocol.SyncStep1(rev.StateVector))
@@ -100,8 +105,11 @@ func (s *session) answer(ctx context.Context, vector []byte) error {
 	return nil
 }
 
-// noUpdate is a Yjs update without content.
-var noUpdate = []byte{0, 0}
+// noUpdate is a Yjs update without content, nothing a state vector of it.
+var (
+	noUpdate = []byte{0, 0}
+	nothing  = []byte{0}
+)
 
 // take has an update stored, if that is allowed. It waits while too much of the connection
 // is on its way to the disk.
@@ -109,6 +117,11 @@ func (s *session) take(ctx context.Context, update []byte, answer bool) error {
 	if bytes.Equal(update, noUpdate) { // which would bring a deleted document back
 		s.acknowledge(true)
 		return nil
+	}
+	if answer && s.room.rebuilt() {
+		if err := s.documents().Fits(ctx, s.room.space, s.room.document, update); err != nil {
+			return err
+		}
 	}
 	if s.readOnly.Load() {
 		had := false

@@ -36,7 +36,9 @@ func (p *single) open(ctx context.Context) closing {
 	room.join(s)
 	if access == ReadOnly {
 		s.tell(yprotocol.PermissionDenied(readOnlyReason))
-		return closing{}
+	}
+	if access == ReadOnly && !room.rebuilt() {
+		return closing{} // it has nothing that is wanted
 	}
 	if err := s.ask(ctx); err != nil {
 		return closingFor(err)

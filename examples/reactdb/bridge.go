@@ -11,8 +11,14 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/soma-sdk/soma"
+)
+
+const (
+	maxRequests = 8  // for collections that run at a time: the others wait
+	maxStreams  = 64 // of changes: beyond, a window hears none
 )
 
 // seqHeader is the field with the number of the newest change of a collection.
@@ -30,14 +36,15 @@ const seqHeader = "Soma-Seq"
 // The status 422 says that nothing was stored, nor ever will be, and why; any other but 200 that
 // it may be tried again.
 type bridge struct {
-	db    *soma.DB
-	names []string // of the collections
+	db      *soma.DB
+	names   []string // of the collections
+	running chan struct{}
+	streams chan struct{}
 }
 
-// newBridge returns a handler for whoever has the token.
-func newBridge(db *soma.DB, token string) http.Handler {
-	b := &bridge{db: db, names: []string{
-		// Those that are made ready have rules, which hold for the windows too.
+func newBridge(db *soma.DB) *bridge {
+	names := []string{
+		// Those that are ready-made have rules, which hold for the windows too.
 		soma.Tabs(db, soma.WithMaxRecords(500), soma.WithEviction()).Name(),
 		soma.Routing(db).Name(),
 		soma.UIPreferences(db).Name(),
@@ -45,7 +52,12 @@ func newBridge(db *soma.DB, token string) http.Handler {
 		soma.PagesView(db).Name(),
 		soma.CollectionUploadJobs,
 		soma.CollectionDraftMailbox,
-	}}
+	}
+	return &bridge{db, names, make(chan struct{}, maxRequests), make(chan struct{}, maxStreams)}
+}
+
+// handler serves whoever has the token.
+func (b *bridge) handler(token string) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /collections/{name}", b.collection(b.get))
 	mux.HandleFunc("PUT /collections/{name}", b.collection(b.put))
@@ -73,6 +85,12 @@ func (b *bridge) collection(handle func(w http.ResponseWriter, r *http.Request, 
 		name := r.PathValue("name")
 		if !slices.Contains(b.names, name) {
 			http.Error(w, "no such collection", http.StatusUnprocessableEntity)
+			return
+		}
+		select {
+		case b.running <- struct{}{}:
+			defer func() { <-b.running }()
+		case <-r.Context().Done():
 			return
 		}
 		if err := handle(w, r, name); err != nil {
@@ -135,6 +153,13 @@ type change struct {
 // changes tells a window what to look at again. Who reads slowly hears less often: of what
 // waits, a Watch keeps no more than it must.
 func (b *bridge) changes(w http.ResponseWriter, r *http.Request) {
+	select {
+	case b.streams <- struct{}{}:
+		defer func() { <-b.streams }()
+	default:
+		http.Error(w, "too many windows", http.StatusServiceUnavailable)
+		return
+	}
 	ctx, stop := context.WithCancel(r.Context())
 	var watching sync.WaitGroup
 	defer watching.Wait()
@@ -154,6 +179,7 @@ func (b *bridge) changes(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	out := http.NewResponseController(w)
+	_ = out.SetWriteDeadline(time.Time{}) // it has none
 	for out.Flush() == nil {
 		select {
 		case c := <-news:
@@ -166,6 +192,7 @@ func (b *bridge) changes(w http.ResponseWriter, r *http.Request) {
 
 // upload puts a file into the outbox. The windows see the job in "uploadJobs".
 func (b *bridge) upload(w http.ResponseWriter, r *http.Request) {
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // a file may take its time
 	query := r.URL.Query()
 	job, err := b.db.Uploads().Enqueue(r.Context(), soma.SpaceID(query.Get("space")), soma.UploadSource{Reader: r.Body, Name: query.Get("name")})
 	if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,7 +10,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/soma-sdk/soma"
 	"github.com/soma-sdk/soma/internal/somatest"
@@ -19,16 +22,18 @@ const token = "secret"
 
 // client is a window, in Go.
 type client struct {
-	t   *testing.T
-	db  *soma.DB
-	url string
+	t      *testing.T
+	db     *soma.DB
+	bridge *bridge
+	url    string
 }
 
 func newClient(t *testing.T) *client {
 	db := somatest.Open(t)
-	server := httptest.NewServer(newBridge(db, token))
+	b := newBridge(db)
+	server := httptest.NewServer(b.handler(token))
 	t.Cleanup(server.Close)
-	return &client{t, db, server.URL}
+	return &client{t, db, b, server.URL}
 }
 
 func (c *client) do(method, path string, body io.Reader) *http.Response {
@@ -122,19 +127,10 @@ func TestBridgeRefuses(t *testing.T) {
 
 func TestBridgeTooLarge(t *testing.T) {
 	c := newClient(t)
-	resp := c.do("PUT", "/collections/tabs?base=0&window=A", io.LimitReader(spaces{}, soma.MaxSnapshotBytes+1))
+	resp := c.do("PUT", "/collections/tabs?base=0&window=A", strings.NewReader(strings.Repeat(" ", soma.MaxSnapshotBytes+1)))
 	if text, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != 422 || !strings.Contains(string(text), soma.ErrTooLarge.Error()) {
 		t.Errorf("PUT of too much = %d %s, %v, want 422", resp.StatusCode, text, err)
 	}
-}
-
-type spaces struct{}
-
-func (spaces) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = ' '
-	}
-	return len(p), nil
 }
 
 func TestBridgeToken(t *testing.T) {
@@ -210,6 +206,58 @@ func TestBridgeUpload(t *testing.T) {
 	if err != nil || string(got.Renderer) != `{"seen":1}` || got.State == soma.UploadFailed {
 		t.Errorf("Get = %+v, %v, want the renderer's field only", got, err)
 	}
+}
+
+func TestBridgeStreams(t *testing.T) {
+	c := newClient(t)
+	streams := make([]*http.Response, maxStreams)
+	for i := range streams {
+		streams[i] = c.do("GET", "/changes", nil)
+	}
+	c.want("GET", "/changes", "", 503, "too many")
+	c.want("GET", "/collections/tabs", "", 200, "{}")
+	streams[0].Body.Close()
+	for len(c.bridge.streams) == maxStreams {
+		time.Sleep(time.Millisecond)
+	}
+	if resp := c.do("GET", "/changes", nil); resp.StatusCode != 200 {
+		t.Errorf("GET /changes = %d after a window was closed, want 200", resp.StatusCode)
+	}
+}
+
+func TestBridgeRequests(t *testing.T) {
+	c := newClient(t)
+	var writing sync.WaitGroup
+	bodies := make([]*io.PipeWriter, maxRequests)
+	for i := range bodies {
+		body, writer := io.Pipe()
+		bodies[i] = writer
+		writing.Go(func() {
+			if resp := c.do("PUT", "/collections/tabs?base=0&window=A", body); resp.StatusCode != 200 {
+				t.Errorf("PUT = %d, want 200", resp.StatusCode)
+			}
+		})
+	}
+	for len(c.bridge.running) < maxRequests {
+		time.Sleep(time.Millisecond)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url+"/collections/tabs", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	if resp, err := http.DefaultClient.Do(req); err == nil {
+		resp.Body.Close()
+		t.Errorf("GET beside %d requests = %d, want none", maxRequests, resp.StatusCode)
+	}
+	for _, body := range bodies {
+		_, _ = io.WriteString(body, "{}")
+		body.Close()
+	}
+	writing.Wait()
+	c.want("GET", "/collections/tabs", "", 200, "{}")
 }
 
 func TestStatus(t *testing.T) {

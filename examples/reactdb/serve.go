@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	headerTimeout   = 10 * time.Second // for the head of a request
-	maxHeaderBytes  = 16 << 10         // of it
+	requestTimeout  = 30 * time.Second // to read a request, and to answer it
+	maxHeaderBytes  = 16 << 10         // of a request
 	shutdownTimeout = 5 * time.Second  // for requests that run when the host ends
 )
 
@@ -46,10 +46,11 @@ func serve(ctx context.Context, dir string, stdin io.Reader, stdout io.Writer) (
 	defer stop()
 	token := rand.Text()
 	server := &http.Server{
-		Handler:           newBridge(db, token),
-		BaseContext:       func(net.Listener) context.Context { return requests }, // so that /changes ends
-		ReadHeaderTimeout: headerTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
+		Handler:        newBridge(db).handler(token),
+		BaseContext:    func(net.Listener) context.Context { return requests }, // so that /changes ends
+		ReadTimeout:    requestTimeout,
+		WriteTimeout:   requestTimeout,
+		MaxHeaderBytes: maxHeaderBytes,
 	}
 	served, hostGone := make(chan error, 1), make(chan struct{})
 	go func() { served <- server.Serve(listener) }()

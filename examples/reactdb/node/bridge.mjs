@@ -1,10 +1,10 @@
-// The bridge over HTTP, as bridge.go serves it. In Electron the URL is that of a scheme
-// which the main process forwards, and the token stays there.
+// The bridge over HTTP, as bridge.go serves it. In Electron this is for the main process, if
+// pages shall not have the token: their three calls, and the changes, come over IPC then.
 
 import { WindowStorage } from './storage.mjs'
 
 const shortest = 20 // ms before a call is made again
-const longest = 2000
+const longest = 500
 
 export class Bridge {
   /**
@@ -65,17 +65,18 @@ export class Bridge {
 
   /** Follows the changes of all collections, through restarts of Go. */
   async follow () {
-    while (!this.closed.signal.aborted) {
+    for (let wait = shortest; !this.closed.signal.aborted; wait = Math.min(2 * wait, longest)) {
       try {
         const response = await this.request('GET', '/changes')
         if (response.ok) {
+          wait = shortest
           for (const storage of this.storages.values()) storage.missed()
           for await (const line of lines(response.body)) this.tell(JSON.parse(line))
         }
       } catch {
         // The same.
       }
-      await sleep(shortest)
+      await sleep(wait)
     }
   }
 

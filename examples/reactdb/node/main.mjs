@@ -1,151 +1,89 @@
-// A host as Electron's main process is one: it starts the Go program, opens two windows, and
-// tells them where their storage is. Here it also kills them all, without a warning.
+// Two windows write at the same time, and are killed, and so is the Go program.
 //
 //   node main.mjs GO_PROGRAM DIR
+//
+// leaves the database in DIR/db, and in DIR/acknowledged.json what has to be in it.
 
 import assert from 'node:assert/strict'
-import { fork, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
+import { isDeepStrictEqual } from 'node:util'
 import { keys } from './collections.mjs'
+import { Go, Window } from './host.mjs'
 import { measure } from './bench.mjs'
 
 const [program, dir] = process.argv.slice(2)
+const db = join(dir, 'db')
+const some = 40 // writes between two kills
+const patience = 20_000 // ms until windows show what is stored, and React has rendered it
 const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))
-
-/** A process that does not end by itself. */
-class Child {
-  constructor (child, what) {
-    this.child = child
-    this.ending = false
-    this.exit = once(child, 'exit').then(([code]) => {
-      assert(this.ending, `${what} has ended with ${code}`)
-      return code
-    })
-  }
-
-  /** Ends it as a crash does, by kill -9. */
-  async kill () {
-    this.ending = true
-    this.child.kill('SIGKILL')
-    await this.exit
-  }
-}
-
-/** The Go program, which ends when its stdin does. */
-class Go extends Child {
-  static async start (db) {
-    const go = new Go(spawn(program, ['serve', db], { stdio: ['pipe', 'pipe', 'inherit'] }), 'the Go program')
-    const [line] = await once(createInterface({ input: go.child.stdout }), 'line')
-    go.server = JSON.parse(line)
-    return go
-  }
-
-  async fetch (path, options) {
-    const { url, token } = this.server
-    const response = await fetch(url + path, { ...options, headers: { Authorization: `Bearer ${token}` } })
-    assert.equal(response.status, 200, path)
-    return response.json()
-  }
-
-  async end () {
-    this.ending = true
-    this.child.stdin.end()
-    assert.equal(await this.exit, 0, 'exit code of the Go program')
-  }
-}
 
 /** What each row that only one window writes may be: see judge.go. */
 const acknowledged = Object.fromEntries(Object.keys(keys).map(name => [name, {}]))
 let count = 0
 
-class Window extends Child {
-  static async open (name, server) {
-    const window = new Window(fork(join(import.meta.dirname, 'window.mjs'), [name]), `window ${name}`)
-    window.calls = new Map()
-    window.tell({ server })
-    await once(window.child, 'message') // it is open
-    window.child.on('message', message => window.hear(message))
-    return window
-  }
-
-  tell (message) { this.child.send(message) }
-
-  /** Has the window do something. */
-  do (action, args) {
-    const id = this.calls.size + 1
-    const result = new Promise(resolve => this.calls.set(id, resolve))
-    this.tell({ id, action, args })
-    return result
-  }
-
-  hear ({ id, result, collection, key, ...message }) {
-    if (id) return this.calls.get(id)(result)
-    const rows = acknowledged[collection]
-    if ('tried' in message) rows[key] = [...rows[key] ?? [null], message.tried]
-    else {
-      rows[key] = [message.acknowledged]
-      count++
-    }
-  }
-
-  async close () {
-    this.ending = true
-    this.child.disconnect()
-    await this.exit
+const heard = ({ collection, key, ...message }) => {
+  const rows = acknowledged[collection]
+  if ('tried' in message) rows[key] = [...rows[key] ?? [null], message.tried]
+  else {
+    rows[key] = [message.acknowledged]
+    count++
   }
 }
 
-/** Resolves when more writes were acknowledged. */
-const acknowledgedMore = async more => {
-  for (const enough = count + more; count < enough;) await sleep(5)
+const acknowledgedSome = async () => {
+  for (const enough = count + some; count < enough;) await sleep(5)
 }
 
-const db = join(dir, 'db')
-let go = await Go.start(db)
+let go = await Go.start(program, db)
 for (const name of ['A.txt', 'B.txt']) {
   await go.fetch(`/uploads?${new URLSearchParams({ space: go.server.space, name })}`, { method: 'POST', body: `the file ${name}` })
 }
-const windows = [await Window.open('A', go.server), await Window.open('B', go.server)]
+const windows = [await Window.open('A', go.server, heard), await Window.open('B', go.server, heard)]
 for (const window of windows) await window.do('work', { from: 0 })
 
 for (let round = 1; round <= 3; round++) {
-  await acknowledgedMore(40)
+  await acknowledgedSome()
   await go.kill()
   console.log(`kill -9 of the Go program, after ${count} acknowledged writes`)
   await sleep(30 * round) // the windows go on meanwhile
-  go = await Go.start(db)
+  go = await Go.start(program, db)
   for (const window of windows) window.tell({ server: go.server })
 
-  await acknowledgedMore(40)
+  await acknowledgedSome()
   await windows[1].kill()
   console.log(`kill -9 of window B, after ${count}`)
-  windows[1] = await Window.open('B', go.server)
+  windows[1] = await Window.open('B', go.server, heard)
   await windows[1].do('work', { from: 10_000 * round })
 }
-await acknowledgedMore(40)
+await acknowledgedSome()
 
-// What each has seen last, all shall see.
-const seqs = {}
-for (const known of await Promise.all(windows.map(window => window.do('stop')))) {
-  for (const [name, seq] of Object.entries(known)) seqs[name] = Math.max(seq, seqs[name] ?? 0)
-}
+await Promise.all(windows.map(window => window.do('stop')))
+
+// What happened while a window was not listening, it looks for when it listens again.
+await go.kill()
+go = await Go.start(program, db)
+await go.fetch('/collections/uiPreferences?base=0&window=main', {
+  method: 'PUT',
+  body: '{"s:language":{"versionKey":"1","data":{"id":"language","value":"de"}}}'
+})
+for (const window of windows) window.tell({ server: go.server })
+
 const stored = {}
 for (const name of Object.keys(keys)) {
   const rows = Object.values(await go.fetch(`/collections/${name}`))
   stored[name] = Object.fromEntries(rows.map(({ data }) => [keys[name](data), data]))
 }
-let [a, b] = []
-for (const deadline = Date.now() + 10_000; Date.now() < deadline; await sleep(20)) { // React renders when it has time
-  [a, b] = await Promise.all(windows.map(window => window.do('show', { seqs })))
-  if (a.screen === b.screen) break
+const agreed = ([a, b]) => a.screen === b.screen && isDeepStrictEqual(a.rows, stored) && isDeepStrictEqual(b.rows, stored)
+let shown = []
+for (const deadline = Date.now() + patience; ; await sleep(20)) {
+  shown = await Promise.all(windows.map(window => window.do('show')))
+  if (agreed(shown) || Date.now() > deadline) break
 }
-assert.equal(a.screen, b.screen, 'the screens differ')
-assert.deepEqual(a.rows, stored, 'window A does not have what is stored')
-assert.deepEqual(b.rows, stored, 'window B does not have what is stored')
-const number = Object.values(stored).map(rows => Object.keys(rows).length).reduce((a, b) => a + b)
+assert.equal(shown[0].screen, shown[1].screen, 'the screens differ')
+assert.deepEqual(shown[0].rows, stored, 'window A does not have what is stored')
+assert.deepEqual(shown[1].rows, stored, 'window B does not have what is stored')
+const number = Object.values(stored).reduce((sum, rows) => sum + Object.keys(rows).length, 0)
 console.log(`${count} writes were acknowledged; both windows show the same ${number} rows, which are those that are stored`)
 
 for (const [collection, row] of [
@@ -162,6 +100,6 @@ writeFileSync(join(dir, 'acknowledged.json'), JSON.stringify(acknowledged))
 for (const window of windows) await window.close()
 await go.end()
 
-go = await Go.start(join(dir, 'bench'))
+go = await Go.start(program, join(dir, 'bench'))
 await measure(go.server, dir)
 await go.end()

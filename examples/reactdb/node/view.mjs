@@ -4,28 +4,28 @@
 import { createElement as h } from 'react'
 import { useLiveQuery } from '@tanstack/react-db'
 
-const rows = (collection, orderBy) => useLiveQuery(q => q.from({ row: collection }).orderBy(({ row }) => orderBy(row))).data
+const useRows = (collection, orderBy) => useLiveQuery(q => q.from({ row: collection }).orderBy(({ row }) => orderBy(row))).data
 
 const Tabs = ({ tabs, routing }) => {
-  const [active] = rows(routing, route => route.id)
-  return h('nav', null, rows(tabs, tab => tab.id).map(({ id, title }) =>
+  const [active] = useRows(routing, route => route.id)
+  return h('nav', null, useRows(tabs, tab => tab.id).map(({ id, title }) =>
     h('a', { key: id, className: id === active?.activeTabId ? 'active' : undefined }, title)))
 }
 
 const Sidebar = ({ spacesView, pagesView }) => h('ul', null,
-  rows(spacesView, view => view.spaceId).map(({ spaceId, pinned, order }) =>
+  useRows(spacesView, view => view.spaceId).map(({ spaceId, pinned, order }) =>
     h('li', { key: spaceId }, `${pinned ? 'pinned' : 'not pinned'}, at ${order}`)),
-  rows(pagesView, view => view.pageId).map(({ pageId, expanded }) =>
+  useRows(pagesView, view => view.pageId).map(({ pageId, expanded }) =>
     h('li', { key: pageId }, `${expanded ? '▾' : '▸'} ${pageId}`)))
 
-const Uploads = ({ uploadJobs }) => rows(uploadJobs, job => job.id).map(({ id, name, state, renderer }) =>
+const Uploads = ({ uploadJobs }) => useRows(uploadJobs, job => job.id).map(({ id, name, state, renderer }) =>
   h('p', { key: id }, `${name}: ${state}, seen ${renderer?.seen ?? 0} times`))
 
-const Drafts = ({ draftMailbox }) => rows(draftMailbox, draft => draft.documentId).map(({ documentId, snippet }) =>
+const Drafts = ({ draftMailbox }) => useRows(draftMailbox, draft => draft.documentId).map(({ documentId, snippet }) =>
   h('blockquote', { key: documentId }, snippet))
 
 export const App = (collections) => {
-  const [theme] = rows(collections.uiPreferences, preference => preference.id)
+  const [theme] = useRows(collections.uiPreferences, preference => preference.id)
   return h('main', { className: theme?.value },
     [Tabs, Sidebar, Uploads, Drafts].map(part => h(part, { key: part.name, ...collections })))
 }

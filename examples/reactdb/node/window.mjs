@@ -1,4 +1,4 @@
-// A window: a process of its own, as a renderer is, which its host forks with its name.
+// A window: a process of its own, as a renderer is, which host.mjs forks with its name.
 
 import { randomUUID } from 'node:crypto'
 import { createElement } from 'react'
@@ -82,20 +82,15 @@ const actions = {
     })()
   },
 
-  /** Says what the newest changes are that this window knows of. */
+  /** Resolves when all is saved. */
   async stop () {
     working = false
     await work
     await Promise.all([...bridge.storages.values()].map(storage => storage.saved()))
-    return Object.fromEntries([...bridge.storages].map(([name, { heard }]) => [name, heard]))
   },
 
-  /** Says what is on the screen, and in the collections, once some changes have arrived. */
-  async show ({ seqs }) {
-    for (const [name, storage] of bridge.storages) {
-      storage.changed(seqs[name])
-      await storage.idle()
-    }
+  /** Says what is on the screen, and in the collections. */
+  show () {
     const rows = Object.entries(collections).map(([name, { toArray }]) => [name, Object.fromEntries(toArray.map(row => [keys[name](row), plain(row)]))])
     return { screen: JSON.stringify(screen.toJSON(), null, 1), rows: Object.fromEntries(rows) }
   },

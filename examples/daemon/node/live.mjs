@@ -90,6 +90,7 @@ async function events () {
   ])
   subscription.close()
   for (const query of shown) query.unsubscribe()
+  store.dispatch(api.util.resetApiState()) // else it keeps what nobody shows for a minute
   return `${heard.length} events, of an edit from afar one refetch each of its document and draft`
 }
 

@@ -217,8 +217,8 @@ type SharedLog interface {
 
 	// SealSpace makes entries of what is in the tail of a space.
 	SealSpace(ctx context.Context, space SpaceID) error
-	// Hasten has a space sealed every 250 ms instead of every 5 s while on, for which the
-	// node says whether a member is connected.
+	// Hasten has a space sealed at once, and then every 250 ms instead of every 5 s while on,
+	// for which the node says whether a member is connected.
 	Hasten(space SpaceID, on bool)
 }
 

@@ -157,8 +157,8 @@ func TestSealingHaste(t *testing.T) {
 		write(0)
 		check("written", 1, 1)
 		s.Hasten(hasty, true)
-		time.Sleep(replica.DefaultHaste)
-		check("in haste since it was written", 0, 1)
+		time.Sleep(time.Millisecond) // the sealer's timer is one of no time
+		check("written before somebody came", 0, 1)
 		write(2)
 		check("written again", 1, 1)
 		time.Sleep(replica.DefaultHaste)

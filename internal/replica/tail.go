@@ -302,6 +302,7 @@ type sealer struct {
 	mu    sync.Mutex
 	hasty map[core.SpaceID]bool // where somebody waits
 	due   map[core.SpaceID]bool // those of these in which something is to be done
+	first bool                  // somebody has just come, and wants what there is
 }
 
 func newSealer(r *Replica) *sealer {
@@ -345,9 +346,18 @@ func (r *Replica) Hasten(space core.SpaceID, on bool) {
 		return
 	}
 	if !s.hasty[space] {
-		s.hasty[space], s.due[space] = true, true // there may be a tail
+		s.hasty[space], s.due[space], s.first = true, true, true // there may be a tail
 		notify(s.quick)
 	}
+}
+
+// takeFirst reports whether somebody has come who must not wait, and forgets it.
+func (s *sealer) takeFirst() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := s.first
+	s.first = false
+	return first
 }
 
 // takeDue returns the spaces that are due, and forgets them.
@@ -372,7 +382,10 @@ func (s *sealer) run(ctx context.Context) {
 				every = time.After(s.r.timing.Every)
 			}
 		case <-s.quick:
-			if haste == nil {
+			switch {
+			case s.takeFirst():
+				haste = time.After(0)
+			case haste == nil:
 				haste = time.After(s.r.timing.Haste)
 			}
 		case <-s.now:

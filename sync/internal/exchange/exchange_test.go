@@ -44,10 +44,10 @@ func TestTwoSitesConverge(t *testing.T) {
 func TestCompareOnly(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")
 	space := a.create()
-	l := admit(t, a, b, space)
+	admit(t, a, b, space)
 	a.write(space, 3)
 	b.write(space, 5)
-	l = connect(t, a, b)
+	l := connect(t, a, b)
 	if r, err, _ := l.pull(0, exchange.PullOptions{CompareOnly: true}); err != nil || r.Accepted != 0 || r.Listed != 1 {
 		t.Fatalf("Pull = %+v, %v, want a space and no entries", r, err)
 	}

@@ -73,8 +73,12 @@ func TestDecodeNamedRefuses(t *testing.T) {
 
 func FuzzDecodeNamed(f *testing.F) {
 	for _, m := range []yprotocol.Message{
-		yprotocol.SyncStep1{0}, yprotocol.Update{0, 0}, yprotocol.SyncReply{SyncMessage: yprotocol.SyncStep1{0}}, yprotocol.Token("t"),
-		yprotocol.Authenticated{ReadOnly: true}, yprotocol.Stateless("{}"), yprotocol.Closed("bye"), yprotocol.SyncStatus(true),
+		yprotocol.SyncStep1{0},
+		yprotocol.Update{0, 0},
+		yprotocol.SyncReply{SyncMessage: yprotocol.SyncStep1{0}},
+		yprotocol.Token("t"),
+		yprotocol.Authenticated{ReadOnly: true},
+		yprotocol.Stateless("{}"), yprotocol.Closed("bye"), yprotocol.SyncStatus(true),
 	} {
 		f.Add(yprotocol.AppendNamed(nil, "space/page\x00session", m))
 	}

@@ -29,8 +29,13 @@ func TestBackoff(t *testing.T) {
 		failures int
 		want     time.Duration
 	}{
-		{0, 500 * time.Millisecond}, {1, time.Second}, {6, 32 * time.Second},
-		{7, time.Minute}, {40, time.Minute}, {64, time.Minute}, {math.MaxInt, time.Minute},
+		{0, 500 * time.Millisecond},
+		{1, time.Second},
+		{6, 32 * time.Second},
+		{7, time.Minute},
+		{40, time.Minute},
+		{64, time.Minute},
+		{math.MaxInt, time.Minute},
 	} {
 		if got := retry.Backoff(500*time.Millisecond, time.Minute, test.failures); got != test.want {
 			t.Errorf("Backoff after %d failures = %v, want %v", test.failures, got, test.want)

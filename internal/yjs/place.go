@@ -250,12 +250,7 @@ func (u *Update) Touches(ranges []ClientRange) bool {
 
 // Overlaps reports whether the update holds content in the ranges.
 func (u *Update) Overlaps(ranges []ClientRange) bool {
-	for _, r := range ranges {
-		if len(intersect(u.ranges(r.Client), []Range{r.Range})) > 0 {
-			return true
-		}
-	}
-	return false
+	return Intersects(u.Content(), ByClient(ranges))
 }
 
 // Clashes reports whether the update holds, in the ranges, other content than the void

@@ -330,9 +330,10 @@ func (u *Update) OwnDeletes() map[uint64][]Range {
 		return nil
 	}
 	var own map[uint64][]Range
+	content := u.Content()
 	u.deletes.normalize()
 	for _, c := range u.deletes.clients {
-		if both := intersect(u.ranges(c.client), c.ranges); len(both) > 0 {
+		if both := intersect(content[c.client], c.ranges); len(both) > 0 {
 			if own == nil {
 				own = map[uint64][]Range{}
 			}
@@ -466,22 +467,17 @@ func (w *waiters) Pop() any {
 }
 
 // Subtract drops the content that other holds too.
-func (u *Update) Subtract(other *Update) { u.subtract(other.ranges) }
+func (u *Update) Subtract(other *Update) { u.SubtractRanges(other.Content()) }
 
 // SubtractRanges drops content by client and clock. Ranges are in order, merged.
 func (u *Update) SubtractRanges(had map[uint64][]Range) {
-	u.subtract(func(client uint64) []Range { return had[client] })
-}
-
-func (u *Update) subtract(ranges func(client uint64) []Range) {
 	kept := u.sections[:0]
 	for _, s := range u.sections {
-		had := ranges(s.client)
 		structs := s.structs
-		if len(had) > 0 {
+		if ranges := had[s.client]; len(ranges) > 0 {
 			structs = nil
 			for _, it := range s.structs {
-				structs = append(structs, it.without(had)...)
+				structs = append(structs, it.without(ranges)...)
 			}
 		}
 		if len(structs) > 0 {
@@ -495,23 +491,18 @@ func (u *Update) subtract(ranges func(client uint64) []Range) {
 // and merged.
 func (u *Update) AddContentTo(all map[uint64][]Range) {
 	for _, s := range u.sections {
-		if ranges := u.ranges(s.client); len(ranges) > 0 { // else it holds a gap alone
+		if ranges := s.ranges(); len(ranges) > 0 { // else it holds a gap alone
 			AddRanges(all, map[uint64][]Range{s.client: ranges})
 		}
 	}
 }
 
-// ranges returns what the update holds of a client, merged and in order.
-func (u *Update) ranges(client uint64) []Range {
+// ranges returns the content of a section, merged and in order.
+func (s *section) ranges() []Range {
 	var ranges []Range
-	for _, s := range u.sections {
-		if s.client != client {
-			continue
-		}
-		for _, it := range s.structs {
-			if !it.isSkip() {
-				ranges = append(ranges, Range{it.id.Clock, it.length})
-			}
+	for _, it := range s.structs {
+		if !it.isSkip() {
+			ranges = append(ranges, Range{it.id.Clock, it.length})
 		}
 	}
 	return mergeRanges(ranges)

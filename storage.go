@@ -96,6 +96,8 @@ func (c Collections) Snapshot(ctx context.Context, collection string) (s Storage
 // by a storage event, when an answer was not Same or an error, or when a Watch of the
 // collection has a Change whose Seq is greater than its own; but only while none of its
 // writes is unanswered, and none whose Seq is smaller than that of the last answer.
+// A write that got no answer, as when the program was killed, it sends again as it was, before
+// any other: if it was stored, that changes nothing.
 //
 // A row remembers the last 64 versionKeys that it had, as long as it is there or its deletion
 // is remembered (WithTombstoneRetention), and a collection the last 65,536 since the DB was

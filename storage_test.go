@@ -552,3 +552,42 @@ func TestSetItemMeetsWrites(t *testing.T) {
 	wantList(t, db, "rows", fmt.Sprintf(`a={"go":1}@%d`, theTime+1000), fmt.Sprintf(`b={"w":2}@%d`, theTime+1001),
 		fmt.Sprintf(`c={"go":3}@%d`, theTime+1000), fmt.Sprintf(`e={"w":5}@%d`, theTime+1001))
 }
+
+// TestSetItemSentAgain loses the answer to a write that inserts a row, changes one and deletes
+// one. Others, or a restart, come before it is sent again.
+func TestSetItemSentAgain(t *testing.T) {
+	before := rows(`s:change v1 {}`, `s:delete v1 {}`)
+	value := rows(`s:change v2 {}`, `s:insert v1 {}`)
+	for name, c := range map[string]struct {
+		between func(other *storageWindow)
+		want    string
+	}{
+		"nothing":  {func(*storageWindow) {}, value},
+		"changed":  {func(w *storageWindow) { w.same(rows(`s:change v3 {}`, `s:insert v2 {}`)) }, rows(`s:change v3 {}`, `s:insert v2 {}`)},
+		"deleted":  {func(w *storageWindow) { w.same(`{}`) }, `{}`},
+		"inserted": {func(w *storageWindow) { w.same(rows(`s:change v2 {}`, `s:insert v1 {}`, `s:delete v2 {}`)) }, rows(`s:change v2 {}`, `s:insert v1 {}`, `s:delete v2 {}`)},
+	} {
+		for _, restart := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, restart %v", name, restart), func(t *testing.T) {
+				dir := t.TempDir()
+				db := somatest.OpenDir(t, dir)
+				newWindow(t, db).same(before)
+				w := newWindow(t, db, soma.WithWindow("w"))
+				w.set(value)
+				c.between(newWindow(t, db, soma.WithWindow("other")))
+				if restart {
+					if err := db.Close(); err != nil {
+						t.Fatal(err)
+					}
+					db = somatest.OpenDir(t, dir)
+					w.db = db
+				}
+				seq := storageOf(t, db).Seq
+				if r := w.set(value); r.Seq != seq || r.Same != (c.want == value) {
+					t.Errorf("SetItem again = %+v, want Seq %d and Same %v", r, seq, c.want == value)
+				}
+				w.wants(c.want)
+			})
+		}
+	}
+}

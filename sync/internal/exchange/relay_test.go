@@ -2,6 +2,7 @@ package exchange_test
 
 import (
 	"context"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -78,7 +79,9 @@ func TestComesFromTwo(t *testing.T) {
 	a, b := open(t, "a"), open(t, "b")
 	space := a.create()
 	l := admit(t, a, b, space)
-	a.take(space, newAuthor(t, a.key, space, 5).chain(t, 18_000)...)
+	author := newAuthor(t, a.key, space, 5)
+	author.words = strings.Repeat("many words ", 1000)
+	a.take(space, author.chain(t, 600)...)
 	x, y := wire.Pipe()
 	served := make(chan error, 1)
 	go func() { served <- exchange.Serve(t.Context(), y, a, l.pair[0], exchange.ServeOptions{}) }()

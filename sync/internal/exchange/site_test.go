@@ -211,6 +211,7 @@ type author struct {
 	incarnation core.Incarnation
 	genesis     core.Hash
 	last        *log.Entry // on the content chain
+	words       string     // of each document
 }
 
 func newAuthor(t testing.TB, key ed25519.PrivateKey, space core.SpaceID, incarnation byte) *author {
@@ -219,7 +220,7 @@ func newAuthor(t testing.TB, key ed25519.PrivateKey, space core.SpaceID, incarna
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &author{key: key, incarnation: core.Incarnation{incarnation}, genesis: genesis}
+	return &author{words: "words", key: key, incarnation: core.Incarnation{incarnation}, genesis: genesis}
 }
 
 // write makes the author's next entry, upon deps.
@@ -238,7 +239,7 @@ func (a *author) write(t testing.TB, doc string, deps ...*log.Entry) *log.Entry 
 	}
 	slices.SortFunc(h.Deps, func(a, b core.Hash) int { return bytes.Compare(a[:], b[:]) })
 	h.Lamport++
-	e, err := log.Seal(a.key, h, []log.Op{{ID: log.NewOpID(rand.Reader), Body: log.DocUpdate{Doc: doc, Update: insert(h.Seq, "words")}}})
+	e, err := log.Seal(a.key, h, []log.Op{{ID: log.NewOpID(rand.Reader), Body: log.DocUpdate{Doc: doc, Update: insert(h.Seq, a.words)}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,10 +21,10 @@ import (
 	"github.com/soma-sdk/soma/sync/ywebsocket"
 )
 
-// presence is an awareness update of one client.
-func presence(client, clock uint64, state string) yprotocol.AwarenessUpdate {
+// presence is an awareness update of one client, at clock 1.
+func presence(client uint64, state string) yprotocol.AwarenessUpdate {
 	b := binary.AppendUvarint([]byte{1}, client)
-	b = binary.AppendUvarint(b, clock)
+	b = append(b, 1)
 	b = binary.AppendUvarint(b, uint64(len(state)))
 	return append(b, state...)
 }
@@ -130,20 +130,20 @@ func TestViewer(t *testing.T) {
 func TestAwareness(t *testing.T) {
 	s := serve(t)
 	a, b := s.dial(t, "page", writer), s.dial(t, "page", writer)
-	a.send(presence(7, 1, `{"name":"A"}`))
+	a.send(presence(7, `{"name":"A"}`))
 	for _, c := range []*client{a, b} { // the sender too
-		if got := want[yprotocol.AwarenessUpdate](c); string(got) != string(presence(7, 1, `{"name":"A"}`)) {
+		if got := want[yprotocol.AwarenessUpdate](c); string(got) != string(presence(7, `{"name":"A"}`)) {
 			t.Errorf("awareness %q, want that of A", got)
 		}
 	}
 	c := s.dial(t, "page", viewer)
 	want[yprotocol.AwarenessUpdate](c) // who is there
 	c.send(yprotocol.QueryAwareness{})
-	if got := want[yprotocol.AwarenessUpdate](c); string(got) != string(presence(7, 1, `{"name":"A"}`)) {
+	if got := want[yprotocol.AwarenessUpdate](c); string(got) != string(presence(7, `{"name":"A"}`)) {
 		t.Errorf("the answer to a query is %q, want A", got)
 	}
 	_ = a.conn.CloseNow()
-	if got := want[yprotocol.AwarenessUpdate](b); string(got) != string(presence(7, 1, "null")) {
+	if got := want[yprotocol.AwarenessUpdate](b); string(got) != string(presence(7, "null")) {
 		t.Errorf("after A left: %q, want that it is gone", got)
 	}
 }
@@ -152,7 +152,7 @@ func TestPresencesAreBounded(t *testing.T) {
 	s := serve(t)
 	a, b := s.dial(t, "page", writer), s.dial(t, "page", writer)
 	for i := range uint64(ywebsocket.MaxPresences + 1) {
-		a.send(presence(100+i, 1, "{}"))
+		a.send(presence(100+i, "{}"))
 	}
 	a.send(yprotocol.QueryAwareness{})
 	for {
@@ -164,7 +164,7 @@ func TestPresencesAreBounded(t *testing.T) {
 			break
 		}
 	}
-	b.send(presence(1, 1, "{}"))
+	b.send(presence(1, "{}"))
 	for n := 0; ; n++ {
 		states, err := yprotocol.DecodeStates(want[yprotocol.AwarenessUpdate](b))
 		if err != nil || len(states) != 1 {
@@ -183,7 +183,7 @@ func TestHocuspocus(t *testing.T) {
 	s := serve(t)
 	y := s.dial(t, "page", writer)
 	c := s.dialHocuspocus(t, "page")
-	c.send(yprotocol.Token(writer), yprotocol.SyncStep1{0}, presence(3, 1, "{}"))
+	c.send(yprotocol.Token(writer), yprotocol.SyncStep1{0}, presence(3, "{}"))
 	if got := want[yprotocol.Authenticated](c); got.ReadOnly {
 		t.Error("a writer is told read-only")
 	}

@@ -27,11 +27,12 @@ func nextChange(t *testing.T, changes <-chan soma.DocumentChange) soma.DocumentC
 	return soma.DocumentChange{}
 }
 
-func follow(t *testing.T, db *soma.DB, space soma.SpaceID, id soma.DocumentID) <-chan soma.DocumentChange {
+// follow follows the document "page".
+func follow(t *testing.T, db *soma.DB, space soma.SpaceID) <-chan soma.DocumentChange {
 	t.Helper()
-	changes, err := db.Documents().Follow(t.Context(), space, id)
+	changes, err := db.Documents().Follow(t.Context(), space, "page")
 	if err != nil {
-		t.Fatalf("Follow(%q) = %v", id, err)
+		t.Fatalf("Follow(%q) = %v", "page", err)
 	}
 	return changes
 }
@@ -44,7 +45,7 @@ func TestFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	docs := db.Documents()
-	changes, others := follow(t, db, space.ID, "page"), follow(t, db, space.ID, "page")
+	changes, others := follow(t, db, space.ID), follow(t, db, space.ID)
 
 	first := somatest.Typed(1, 0, "Hello")
 	if _, err := docs.Upsert(ctx, space.ID, "page", first, soma.WithOrigin("me")); err != nil {
@@ -97,7 +98,7 @@ func TestFollowRemote(t *testing.T) {
 	if err := a.Spaces().AddMember(ctx, space.ID, soma.NewMember{Peer: b.PeerID(), Role: soma.RoleEditor}); err != nil {
 		t.Fatal(err)
 	}
-	changes := follow(t, b, space.ID, "page")
+	changes := follow(t, b, space.ID)
 	if _, err := a.Documents().Upsert(ctx, space.ID, "page", somatest.Typed(1, 0, "Hello")); err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +122,7 @@ func TestFollowSlowly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	changes := follow(t, db, space.ID, "page")
+	changes := follow(t, db, space.ID)
 	const size = 1 << 20
 	text := strings.Repeat("x", size)
 	const written = soma.MaxPendingUpdateBytes/size + 2
@@ -163,7 +164,7 @@ func TestFollowEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	cancel()
-	open := follow(t, db, "space", "page")
+	open := follow(t, db, "space")
 	if _, ok := <-stopped; ok {
 		t.Error("a change after the end")
 	}

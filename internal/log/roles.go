@@ -1,6 +1,10 @@
 package log
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/soma-sdk/soma/internal/core"
+)
 
 // Role is what a member may do.
 type Role uint8
@@ -30,6 +34,27 @@ func (r Role) String() string {
 	return fmt.Sprintf("role %d", uint8(r))
 }
 
+// MarshalText implements encoding.TextMarshaler with the role's name. A role that has none
+// is core.ErrInvalidOption.
+func (r Role) MarshalText() ([]byte, error) {
+	if r > RoleCache {
+		return nil, fmt.Errorf("%s: %w", r, core.ErrInvalidOption)
+	}
+	return []byte(r.String()), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler: it takes what MarshalText returns.
+// Anything else is core.ErrInvalidOption.
+func (r *Role) UnmarshalText(text []byte) error {
+	for role := Role(0); role <= RoleCache; role++ {
+		if role.String() == string(text) {
+			*r = role
+			return nil
+		}
+	}
+	return fmt.Errorf("role %.20q: %w", text, core.ErrInvalidOption)
+}
+
 // Kind is what a member is.
 type Kind uint8
 
@@ -51,6 +76,27 @@ func (k Kind) String() string {
 		return "cache"
 	}
 	return fmt.Sprintf("kind %d", uint8(k))
+}
+
+// MarshalText implements encoding.TextMarshaler with the kind's name. A kind that has none
+// is core.ErrInvalidOption.
+func (k Kind) MarshalText() ([]byte, error) {
+	if k < KindDevice || k > KindCache {
+		return nil, fmt.Errorf("%s: %w", k, core.ErrInvalidOption)
+	}
+	return []byte(k.String()), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler: it takes what MarshalText returns.
+// Anything else is core.ErrInvalidOption.
+func (k *Kind) UnmarshalText(text []byte) error {
+	for kind := KindDevice; kind <= KindCache; kind++ {
+		if kind.String() == string(text) {
+			*k = kind
+			return nil
+		}
+	}
+	return fmt.Errorf("kind %.20q: %w", text, core.ErrInvalidOption)
 }
 
 // Capability is what an op needs its author to have.

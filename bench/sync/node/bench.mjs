@@ -152,7 +152,11 @@ class Automerge {
   }
 
   async open(urls) {
-    this.handles = await Promise.all(urls.map(url => this.repo.find(url)))
+    // When it takes a second to connect, all that is asked for before is called unavailable.
+    await new Promise(resolve => this.repo.networkSubsystem.once('peer', resolve))
+    for (let i = 0; i < urls.length; i += 1_000) { // after a minute without an answer, too
+      this.handles.push(...await Promise.all(urls.slice(i, i + 1_000).map(url => this.repo.find(url))))
+    }
   }
 
   async close() {

@@ -304,9 +304,8 @@ func liveRoles(t *testing.T, b *browser) {
 	b.run(nil, `
 		const { anna, carl } = tabs
 		const editable = (want) => carl.waitForFunction((want) => document.querySelector('.ProseMirror')?.contentEditable === want, want)
-		await anna.getByLabel('Role of Member').first().waitFor().catch(() => {})
-		const row = anna.locator('.members li', { has: anna.locator('option:checked', { hasText: 'viewer' }) })
-		await row.locator('select').selectOption('editor')
+		const role = () => anna.locator('.members select').filter({ has: anna.locator('option[selected]', { hasText: 'viewer' }) })
+		await role().selectOption('editor')
 		await editable('true')
 		await carl.locator('.ProseMirror > p').last().click()
 		await carl.keyboard.press('End')

@@ -2,11 +2,11 @@
 import { call, inPage, inSpace, listen, localURL } from './api.js'
 import { act, ask, h, show, toast, unpressed } from './dom.js'
 import { Editor } from './editor.js'
-import { panel } from './panel.js'
+import { activity, members, sync } from './panel.js'
 import { me, People, colourOf } from './people.js'
 import { openSession } from './session.js'
 import { icon } from './icon.js'
-import { emptySpace, emptyTrash, side, welcome } from './side.js'
+import { emptySpace, emptyTrash, spaces, tree, welcome, you } from './side.js'
 
 export const app = {
   overview: undefined, // of all spaces
@@ -196,8 +196,8 @@ const render = unpressed(() => {
       return face
     })),
     h('button', { className: 'icon', 'aria-label': 'Members and sync', title: 'Members and sync', onclick: () => actions.toggle('panel') }, icon('people')))
-  show(at('side'), side(people))
-  show(at('panel'), space ? panel(people) : [])
+  const parts = { spaces, tree, you, members, sync, activity }
+  for (const [id, part] of Object.entries(parts)) show(at(id), part(people))
   const title = at('title')
   if (title && page && document.activeElement !== title && !title.dataset.typed) title.value = page.Title
   if (title) title.readOnly = !mayWrite() || page?.Trashed

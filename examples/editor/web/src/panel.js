@@ -6,21 +6,16 @@ import { icon } from './icon.js'
 import { colourOf, me, short } from './people.js'
 
 let ticket // that was made last, of a space
+let invited = 'editor' // the role that was chosen last
 
-export const panel = (people) => [
-  section('Members', members(people), app.space.Role === 'owner' && invite()),
-  section('Sync', sync(people)),
-  section('Activity', activity()),
-]
-
-const section = (title, ...children) => h('section', {}, h('h2', {}, title), ...children)
 const time = (ms) => new Date(ms).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit', second: '2-digit' })
 const plural = (n, what) => `${n} ${what}${n === 1 ? '' : 's'}`
 
-function members(people) {
+export function members(people) {
+  if (!app.space) return []
   const owner = app.space.Role === 'owner'
   const at = (peer) => inSpace(app.space.ID, `members/${peer}`)
-  return h('ul', { className: 'members' }, app.members.map(({ Peer, Role }) => {
+  const list = h('ul', { className: 'members' }, app.members.map(({ Peer, Role }) => {
     const own = Peer === app.overview.Peer
     const name = people.nameOf(Peer) ?? (own ? me.name : 'Member')
     const face = h('span', { className: 'face', 'aria-hidden': 'true' }, name.slice(0, 1).toUpperCase())
@@ -35,6 +30,7 @@ function members(people) {
           ]
         : h('span', { className: 'role' }, Role))
   }))
+  return [h('h2', {}, 'Members'), list, owner && invite()]
 }
 
 async function setRole(path, select, before) {
@@ -47,11 +43,12 @@ async function setRole(path, select, before) {
 }
 
 function invite() {
-  const role = h('select', { 'aria-label': 'Role of who is invited', 'data-key': 'invite-role' }, ['editor', 'viewer', 'cache'].map((role) => h('option', {}, role)))
+  const role = h('select', { 'aria-label': 'Role of who is invited', 'data-key': 'invite-role', onchange: () => (invited = role.value) },
+    ['editor', 'viewer', 'cache'].map((role) => h('option', { selected: role === invited }, role)))
   const made = ticket?.space === app.space.ID && ticket.text
   return [
     h('div', { className: 'row' }, role, h('button', { 'data-key': 'invite', onclick: act(async () => {
-      ticket = { space: app.space.ID, text: await call('POST', inSpace(app.space.ID, 'invites'), { Role: role.value }) }
+      ticket = { space: app.space.ID, text: await call('POST', inSpace(app.space.ID, 'invites'), { Role: invited }) }
       await refresh()
     }) }, 'Invite')),
     made && h('div', { className: 'ticket' },
@@ -62,23 +59,25 @@ function invite() {
   ]
 }
 
-function sync(people) {
+export function sync() {
+  if (!app.space) return []
   const { Sync } = app.overview
   const status = Sync.Spaces?.find(({ Space }) => Space === app.space.ID)
   const only = status?.OnlyHere ?? 0
-  return h('dl', { className: 'facts' },
+  return [h('h2', {}, 'Sync'), h('dl', { className: 'facts' },
     h('dt', {}, 'Only on this device'), h('dd', { id: 'only-here', 'data-mood': only ? 'busy' : 'ok' }, only ? plural(only, 'change') : 'nothing'),
     h('dt', {}, 'Connected'), h('dd', { id: 'peers' }, plural(status?.Peers ?? 0, 'member')),
-    h('dt', {}, 'Last exchange'), h('dd', {}, status?.LastExchangeMs ? time(status.LastExchangeMs) : 'never'))
+    h('dt', {}, 'Last exchange'), h('dd', {}, status?.LastExchangeMs ? time(status.LastExchangeMs) : 'never'))]
 }
 
 const kinds = { 'spaces-changed': 'The list of spaces', 'space-changed': 'This space', 'pages-changed': 'The page tree', 'document-changed': '' }
 
-function activity() {
+export function activity() {
+  if (!app.space) return []
   const title = (id) => flat().find(({ ID }) => ID === id)?.Title ?? (id === 'people' ? 'Names' : 'A page')
-  return app.events.length === 0
+  return [h('h2', {}, 'Activity'), app.events.length === 0
     ? h('p', { className: 'hint' }, 'What changes is listed here.')
     : h('ol', { className: 'events' }, app.events.map(({ kind, source, atMs, documentId, reason, times }) => h('li', {},
         h('span', {}, `${kinds[kind] || title(documentId)} changed`, reason && h('small', {}, ` ${reason}`)),
-        h('small', {}, `${source === 'daemon' ? 'by others' : 'here'} · ${time(atMs)}${times > 1 ? ` · ${times} times` : ''}`))))
+        h('small', {}, `${source === 'daemon' ? 'by others' : 'here'} · ${time(atMs)}${times > 1 ? ` · ${times} times` : ''}`))))]
 }

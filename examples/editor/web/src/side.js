@@ -5,7 +5,7 @@ import { h } from './dom.js'
 import { icon } from './icon.js'
 import { me } from './people.js'
 
-export function side() {
+export function spaces() {
   const { overview, space } = app
   const joining = overview.Sync.Spaces?.filter(({ Joining, Space }) => Joining && !overview.Spaces.some(({ ID }) => ID === Space)) ?? []
   return [
@@ -16,15 +16,25 @@ export function side() {
       h('button', { className: 'icon', title: 'New space', 'aria-label': 'New space', 'data-key': 'new-space', onclick: actions.createSpace }, icon('plus')),
       h('button', { className: 'icon', title: 'Join with a ticket', 'aria-label': 'Join with a ticket', 'data-key': 'join', onclick: actions.join }, icon('join'))),
     joining.map(() => h('p', { className: 'hint' }, 'Joining a space: waiting until a member of it can be reached…')),
-    space && h('ul', { className: 'tree' }, (app.pages.Tree ?? []).map(item)),
-    space && mayWrite() && h('button', { className: 'wide', 'data-key': 'new', title: 'Alt+N', onclick: () => actions.createPage() }, icon('plus'), 'New page'),
-    app.pages.Trash?.length > 0 && space && h('details', {}, h('summary', { 'data-key': 'trash' }, `Trash (${app.pages.Trash.length})`),
-      h('ul', { className: 'tree' }, app.pages.Trash.map((page) => h('li', {}, h('div', { className: 'leaf' }, link(page),
-        mayWrite() && h('button', { className: 'icon', title: 'Restore', 'aria-label': `Restore ${page.Title}`, onclick: () => actions.restore(page.ID) }, icon('back'))))))),
-    h('label', { className: 'you' }, 'Your name',
-      h('input', { value: localStorage.getItem('name') ?? '', placeholder: me.name, maxLength: 60, 'data-key': 'name', onchange: (event) => actions.rename(event.target.value.trim()) })),
   ]
 }
+
+export function tree() {
+  const { Tree, Trash } = app.pages
+  if (!app.space) return []
+  return [
+    h('ul', { className: 'tree' }, (Tree ?? []).map(item)),
+    mayWrite() && h('button', { className: 'wide', 'data-key': 'new', title: 'Alt+N', onclick: () => actions.createPage() }, icon('plus'), 'New page'),
+    Trash?.length > 0 && h('details', {}, h('summary', { 'data-key': 'trash' }, `Trash (${Trash.length})`),
+      h('ul', { className: 'tree' }, Trash.map((page) => h('li', {}, h('div', { className: 'leaf' }, link(page),
+        mayWrite() && h('button', { className: 'icon', title: 'Restore', 'aria-label': `Restore ${page.Title}`, onclick: () => actions.restore(page.ID) }, icon('back'))))))),
+  ]
+}
+
+export const you = () => h('label', {}, 'Your name', h('input', {
+  value: localStorage.getItem('name') ?? '', placeholder: me.name, maxLength: 60, 'data-key': 'name',
+  onchange: (event) => actions.rename(event.target.value.trim()),
+}))
 
 const link = (page) => h('a', {
   href: `#/${encodeURIComponent(page.SpaceID)}/${encodeURIComponent(page.ID)}`, 'data-key': page.ID,

@@ -72,8 +72,7 @@ func fail(w http.ResponseWriter, err error) {
 
 // statusOf returns the first status that fits: more than one of the errors may be in one.
 func statusOf(err error) int {
-	var tooLong *http.MaxBytesError
-	if errors.As(err, &tooLong) {
+	if _, tooLong := errors.AsType[*http.MaxBytesError](err); tooLong {
 		return http.StatusRequestEntityTooLarge
 	}
 	for _, s := range []struct {

@@ -90,6 +90,8 @@ func run(ctx context.Context, dir, addr, listen string, out io.Writer) (err erro
 	if server.Shutdown(patience) != nil {
 		_ = server.Close() // somebody reads slowly
 	}
-	<-served
+	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
 	return nil
 }

@@ -18,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/soma-sdk/soma"
 	"github.com/soma-sdk/soma/internal/somatest"
 )
 
@@ -111,9 +110,6 @@ func (p *program) call(method, path string, in, out any) {
 		p.t.Fatalf("%s %s = %v", method, path, err)
 	}
 }
-
-// open opens the directory of a program that was ended.
-func (p *program) open() *soma.DB { return somatest.OpenDir(p.t, p.dir) }
 
 // browser is a Chromium that playwright-core drives.
 type browser struct {

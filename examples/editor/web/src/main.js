@@ -3,7 +3,7 @@ import { call, inPage, inSpace, listen, localURL } from './api.js'
 import { act, ask, h, show, toast, unpressed } from './dom.js'
 import { Editor } from './editor.js'
 import { activity, members, sync } from './panel.js'
-import { me, People, colourOf } from './people.js'
+import { People } from './people.js'
 import { openSession } from './session.js'
 import { icon } from './icon.js'
 import { emptySpace, emptyTrash, spaces, tree, welcome, you } from './side.js'
@@ -41,7 +41,6 @@ export const actions = {
     const page = await call('POST', inSpace(app.space.ID, 'pages'), { Title: 'Untitled', Parent: parent })
     go(app.space.ID, page.ID)
     await refresh()
-    await opened
     at('title')?.focus()
     at('title')?.select()
   }),
@@ -49,8 +48,8 @@ export const actions = {
   trash: (page) => act(() => call('DELETE', inPage(app.space.ID, page)))(),
   restore: (page) => act(() => call('POST', inPage(app.space.ID, page, '/restore')))(),
   rename(name) {
-    me.name = name
-    introduce()
+    localStorage.setItem('name', name)
+    introduce(true)
     render()
   },
   toggle(drawer) {
@@ -78,32 +77,38 @@ const load = act(async () => {
   }
   if (space?.ID !== app.space?.ID) {
     people?.close()
-    people = space && new People(space.ID, app.overview.Peer, () => (introduce(), render()))
+    people = space && new People(space.ID, app.overview.Peer, () => render(), () => (introduce(), render()))
     app.events = []
-  } else if (space?.Role !== app.space?.Role) session?.reconnect()
+  } else if (space?.Role !== app.space?.Role) {
+    session?.reconnect()
+    people.reconnect()
+  }
   app.space = space
-  await openPage()
-  introduce()
+  openPage()
   render()
 })
 
-let people, session, editor, opened
-const introduce = () => people?.introduce(mayWrite(), app.page)
+let people, session, editor
+
+function introduce(chosen = false) {
+  people?.introduce(mayWrite(), chosen)
+  if (people) session?.provider.setAwarenessField('user', people.me)
+}
 
 // Opens the page that the address names, or else the first one.
 function openPage(afresh = false) {
   const [, wanted] = route()
   const pages = app.space ? flat() : []
   const page = (pages.find(({ ID }) => ID === wanted) ?? app.pages.Trash?.find(({ ID }) => ID === wanted) ?? pages[0])?.ID
-  if (page === app.page && !afresh && session?.key === `${app.space?.ID}/${page}`) return opened
+  if (page === app.page && !afresh && session?.key === `${app.space?.ID}/${page}`) return
   editor?.close()
   session?.release()
   app.page = page
   editor = session = undefined
   show(at('page'))
-  if (!page) return (opened = undefined)
+  if (!page) return
   session = openSession(app.space.ID, page, (what) => (what === 'rebuilt' ? openPage(true) : status()))
-  session.provider.setAwarenessField('user', { name: me.name, color: colourOf(me.name) })
+  session.provider.setAwarenessField('user', people.me)
   editor = new Editor(session, app.space.ID, () => mayWrite() && !session?.readOnly && !current()?.Trashed)
   const path = inPage(app.space.ID, page, '/title')
   const rename = act(async () => {
@@ -131,7 +136,7 @@ function openPage(afresh = false) {
   })
   show(at('page'), editor.toolbar, h('div', { id: 'notes' }), h('article', {}, title, editor.dom))
   document.body.dataset.drawer = ''
-  return (opened = offer(session))
+  void offer(session)
 }
 
 const current = () => flat().find(({ ID }) => ID === app.page) ?? app.pages.Trash?.find(({ ID }) => ID === app.page)

@@ -3,7 +3,7 @@ import { app, flat, refresh } from './main.js'
 import { call, inSpace } from './api.js'
 import { act, h, toast } from './dom.js'
 import { icon } from './icon.js'
-import { colourOf, me, short } from './people.js'
+import { colourOf, short } from './people.js'
 
 let ticket // that was made last, of a space
 let invited = 'editor' // the role that was chosen last
@@ -17,7 +17,7 @@ export function members(people) {
   const at = (peer) => inSpace(app.space.ID, `members/${peer}`)
   const list = h('ul', { className: 'members' }, app.members.map(({ Peer, Role }) => {
     const own = Peer === app.overview.Peer
-    const name = people.nameOf(Peer) ?? (own ? me.name : 'Member')
+    const name = people.nameOf(Peer) ?? (own ? people.me.name : 'Member')
     const face = h('span', { className: 'face', 'aria-hidden': 'true' }, name.slice(0, 1).toUpperCase())
     face.style.backgroundColor = colourOf(name)
     return h('li', {}, face,

@@ -9,22 +9,15 @@ const hash = (text) => [...text].reduce((sum, c) => (sum * 31 + c.codePointAt(0)
 export const colourOf = (text) => colours[hash(text) % colours.length]
 export const short = (peer) => `${peer.slice(0, 6)}…${peer.slice(-4)}`
 
-export const me = {
-  get name() {
-    return localStorage.getItem('name') || 'Somebody'
-  },
-  set name(name) {
-    localStorage.setItem('name', name)
-  },
-}
-
 export class People {
-  constructor(space, peer, changed) {
+  // Calls changed when somebody comes, goes or is renamed, and ready when names are known.
+  constructor(space, peer, changed, ready) {
     this.peer = peer
     this.provider = new HocuspocusProvider({ name: `${space}/people`, websocketProvider: socket, token: '' })
     this.names = this.provider.document.getMap('names')
     this.names.observe(changed)
     this.provider.on('awarenessChange', changed)
+    this.provider.on('synced', ready)
     this.provider.attach()
   }
 
@@ -34,17 +27,28 @@ export class People {
     return typeof name === 'string' && name ? name.slice(0, 60) : undefined
   }
 
-  // Tells who is here, and lets the others know if the member may write.
-  introduce(mayWrite, page) {
-    this.provider.setAwarenessField('user', { name: me.name, color: colourOf(me.name), page })
-    if (mayWrite && this.provider.isSynced && localStorage.getItem('name') && this.names.get(this.peer) !== me.name) {
-      this.names.set(this.peer, me.name)
-    }
+  // Who writes here: in another browser the same member can be called otherwise.
+  get me() {
+    const name = localStorage.getItem('name') || this.nameOf(this.peer) || 'Somebody'
+    return { name, color: colourOf(name) }
+  }
+
+  // Tells who is here now, and gives the member that name, if it was chosen for them.
+  introduce(mayWrite, chosen) {
+    this.provider.setAwarenessField('user', this.me)
+    const name = localStorage.getItem('name')
+    if (name && mayWrite && this.provider.isSynced && (chosen || !this.nameOf(this.peer))) this.names.set(this.peer, name)
   }
 
   get present() {
     const all = [...this.provider.awareness.getStates().values()].map((state) => state.user).filter((user) => user?.name)
     return [...new Map(all.map((user) => [user.name, user])).values()]
+  }
+
+  // Asks again what the member may do.
+  reconnect() {
+    this.provider.detach()
+    this.provider.attach()
   }
 
   close() {

@@ -3,7 +3,6 @@
 import { actions, app, flat, go, mayWrite } from './main.js'
 import { h } from './dom.js'
 import { icon } from './icon.js'
-import { me } from './people.js'
 
 export function spaces() {
   const { overview, space } = app
@@ -31,8 +30,8 @@ export function tree() {
   ]
 }
 
-export const you = () => h('label', {}, 'Your name', h('input', {
-  value: localStorage.getItem('name') ?? '', placeholder: me.name, maxLength: 60, 'data-key': 'name',
+export const you = (people) => h('label', {}, 'Your name', h('input', {
+  value: localStorage.getItem('name') ?? '', placeholder: people?.me.name ?? 'Somebody', maxLength: 60, 'data-key': 'name',
   onchange: (event) => actions.rename(event.target.value.trim()),
 }))
 

@@ -75,6 +75,12 @@
 //	db, err := soma.Open(dir, soma.WithSync(node))
 //	status, err := db.Sync().Status(ctx) // per space: who is connected, what is on this device only
 //
+// Editors in JavaScript connect by package sync/ywebsocket, which speaks what y-websocket and
+// Hocuspocus speak:
+//
+//	h, err := ywebsocket.New(db, authorize)
+//	http.Handle("/y/", http.StripPrefix("/y", h))
+//
 // What the user interface keeps on this machine alone is in collections, of which the newer
 // record wins (see Collection):
 //

@@ -72,8 +72,8 @@ const scenarios = {
 				opened[name] = 0
 				const c = connect(token === 'viewer' ? 'viewer' : 'writer', new Y.Doc(), name)
 				if (token === 'silent') c.provider.awareness.setLocalState(null)
-				c.provider.on('status', ({ status }) => { if (status === 'connected') opened[name]++ })
-				c.provider.on('open', () => opened[name]++)
+				if (connect === hocuspocus) c.provider.on('open', () => opened[name]++)
+				else c.provider.on('status', ({ status }) => { if (status === 'connected') opened[name]++ })
 				await until('it is synced', () => c.provider.synced)
 			}
 		}

@@ -172,8 +172,11 @@ func (r *Replica) Fits(ctx context.Context, space core.SpaceID, doc core.Documen
 }
 
 func (w *work) fits(space *core.SpaceRecord, h *head, u *yjs.Update) error {
+	if len(h.Epoch) == 0 {
+		return nil
+	}
 	void, err := w.voidOf(space, h)
-	if err != nil || len(h.Epoch) == 0 {
+	if err != nil {
 		return err
 	}
 	held, err := w.heldBy(h)

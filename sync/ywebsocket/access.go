@@ -28,7 +28,7 @@ type Request struct {
 
 // Authorizer decides what a connection may do with a document, once for each of them. An
 // error, and no Access, refuse it; the client is not told the error, the logger is. It is
-// called concurrently. ctx ends with the connection.
+// called concurrently. ctx is that of the request, and ends when the connection is closed here.
 type Authorizer func(ctx context.Context, r Request) (Access, error)
 
 // authorized resolves a name and asks the Authorizer.

@@ -42,6 +42,10 @@ func authorize(_ context.Context, r ywebsocket.Request) (ywebsocket.Access, erro
 		return ywebsocket.ReadWrite, nil
 	case viewer:
 		return ywebsocket.ReadOnly, nil
+	case "no access":
+		return 0, nil
+	case "odd access":
+		return ywebsocket.ReadWrite + 1, nil
 	}
 	return 0, errors.New("wrong token")
 }

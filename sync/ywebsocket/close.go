@@ -11,7 +11,8 @@ import (
 // The codes with which connections are closed, besides those of RFC 6455. y-websocket does
 // not come back by itself after one from 4400 to 4499, and tells its event "closed". On a
 // connection of Hocuspocus, which serves several documents, only the document is closed,
-// with the text instead of the code: its event "close" has it as the reason.
+// with the text instead of the code: its event "close" has it as the reason. It does not
+// come back by itself, so the connection is closed if it should.
 const (
 	CloseUnauthorized websocket.StatusCode = 4401 // "unauthorized": the Authorizer refused
 	CloseNotFound     websocket.StatusCode = 4404 // "not-found": no such space
@@ -43,6 +44,9 @@ var (
 	closeLarge        = closing{websocket.StatusMessageTooBig, "too large"}
 	closeFailed       = closing{websocket.StatusInternalError, "not stored"}
 )
+
+// passes reports whether a client is to come back by itself.
+func (c closing) passes() bool { return c == closeDown || c == closeFailed }
 
 // closingFor says what becomes of a client whose update was not stored.
 func closingFor(err error) closing {

@@ -58,7 +58,8 @@ func New(db *soma.DB, authorize Authorizer, opts ...Option) (*Handler, error) {
 }
 
 // ServeHTTP serves a client of y-websocket, whose URL has the name of the document as its
-// path: http.StripPrefix takes off what is before it. It returns when the connection ends.
+// path: http.StripPrefix takes off what is before it. It returns when the connection ends,
+// which is cut once the context of the request ends: so a host takes back what it allowed.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.serve(w, r, func(s *socket) protocol {
 		name := strings.TrimPrefix(r.URL.Path, "/")
@@ -98,7 +99,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, speak func(*sock
 		h.logger.Info("connection not accepted", "remote", r.RemoteAddr, "err", err)
 		return
 	}
-	s.run(conn, speak(s))
+	s.run(r.Context(), conn, speak(s))
 }
 
 func (h *Handler) admit(s *socket) bool {

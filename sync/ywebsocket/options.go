@@ -23,13 +23,16 @@ const (
 	// read meanwhile, apart from one message.
 	MaxUnstoredBytes = 4 << 20
 	// MaxQueuedBytes bounds what waits to be sent to a connection, each message counted
-	// with queuedBytes more. One message alone may be larger.
+	// with queuedBytes more, behind what is being sent, which once waited. One message alone
+	// may be larger.
 	MaxQueuedBytes = 16 << 20
 	// MaxDocuments bounds the documents that one connection of Hocuspocus has open.
 	MaxDocuments = 1024
 	// MaxPresences bounds the clients of whose awareness one connection tells in a document.
-	// What is told of more is ignored.
+	// What is told of more, or of MaxPresenceBytes, is ignored.
 	MaxPresences = 64
+	// MaxPresenceBytes bounds the states of these clients, as JSON.
+	MaxPresenceBytes = 64 << 10
 	// DefaultMaxConnections bounds the connections, see WithMaxConnections.
 	DefaultMaxConnections = 16384
 )

@@ -242,13 +242,7 @@ func (r *room) present(s *session, update yprotocol.AwarenessUpdate) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	told := len(s.presences)
-	for _, state := range states {
-		if _, own := s.presences[state.Client]; !own && state.State != nil && r.awareness.State(state.Client) == nil {
-			told++
-		}
-	}
-	if told > MaxPresences {
+	if !r.hasRoom(s, states) {
 		return nil
 	}
 	changes, err := r.awareness.Apply(update)
@@ -260,6 +254,28 @@ func (r *room) present(s *session, update yprotocol.AwarenessUpdate) error {
 	}
 	r.tellPresence(changes)
 	return err
+}
+
+// hasRoom reports whether a client may tell of states, beside those that it told of and
+// that are still there.
+func (r *room) hasRoom(s *session, states []yprotocol.ClientState) bool {
+	size := 0
+	for client := range s.presences {
+		state := r.awareness.State(client)
+		if state == nil {
+			delete(s.presences, client)
+		}
+		size += len(state)
+	}
+	told := len(s.presences)
+	for _, state := range states {
+		held := r.awareness.State(state.Client)
+		size += max(0, len(state.State)-len(held))
+		if held == nil && state.State != nil {
+			told++
+		}
+	}
+	return told <= MaxPresences && size <= MaxPresenceBytes
 }
 
 // tellPresence tells all clients whose state changed, also who told it: one that is alone
@@ -303,6 +319,7 @@ func (r *room) write() {
 			return
 		}
 		r.store(batch)
+		clear(batch) // what waits behind it may keep the memory
 	}
 }
 

@@ -18,7 +18,7 @@ type session struct {
 	named     bool
 	name      string // before each message, if it is named
 	prefix    string // equal where messages are
-	readOnly  atomic.Bool
+	readOnly  bool
 	ended     atomic.Bool
 	presences map[uint64]struct{} // of whom it told, guarded by room.mu
 }
@@ -40,7 +40,7 @@ func (s *session) end(why closing) {
 	if s.ended.Swap(true) {
 		return
 	}
-	if s.named {
+	if s.named && !why.passes() {
 		s.tell(yprotocol.Closed(why.reason))
 	} else {
 		s.socket.end(why)
@@ -123,7 +123,7 @@ func (s *session) take(ctx context.Context, update []byte, answer bool) error {
 			return err
 		}
 	}
-	if s.readOnly.Load() {
+	if s.readOnly {
 		had := false
 		if answer {
 			var err error
@@ -148,8 +148,7 @@ func (s *session) stored(w write, err error) {
 	switch {
 	case err == nil:
 		s.acknowledge(true)
-	case errors.Is(err, soma.ErrForbidden): // the member of the DB may not write any more
-		s.readOnly.Store(true)
+	case errors.Is(err, soma.ErrForbidden): // the member of the DB may not write, for now
 		s.acknowledge(false)
 	default:
 		s.fail(err)
@@ -164,6 +163,7 @@ func (s *session) fail(err error) {
 // acknowledge answers an update.
 func (s *session) acknowledge(stored bool) {
 	switch {
+	case s.ended.Load(): // the client counts afresh once it opens the document again
 	case s.named:
 		s.tell(yprotocol.SyncStatus(stored))
 	case !stored:

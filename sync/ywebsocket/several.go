@@ -3,6 +3,7 @@ package ywebsocket
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -79,24 +80,32 @@ func (p *several) authenticate(ctx context.Context, name, token string) closing 
 		return closing{}
 	}
 	if len(p.sessions) >= MaxDocuments {
+		maps.DeleteFunc(p.sessions, func(_ string, s *session) bool { return s.ended.Load() })
+	}
+	if len(p.sessions) >= MaxDocuments {
 		return deny(tooManyReason)
 	}
 	document, _, _ := strings.Cut(name, "\x00") // what follows tells providers apart
 	room, access, why, err := p.socket.h.authorized(ctx, p.request, document, token)
 	if err != nil {
 		p.socket.h.logger.Info("client refused", "document", document, "remote", p.request.RemoteAddr, "err", err)
-		if why == closeUnauthorized {
+		switch {
+		case why.passes():
+			return why
+		case why == closeUnauthorized:
 			return deny(deniedReason)
 		}
 		return deny(why.reason)
 	}
 	p.patience.Stop()
 	p.socket.authorize()
-	s := &session{socket: p.socket, room: room, named: true, name: name, prefix: name + "\x00", presences: map[uint64]struct{}{}}
+	s := &session{
+		socket: p.socket, room: room, named: true, name: name, prefix: name + "\x00",
+		readOnly: access == ReadOnly, presences: map[uint64]struct{}{},
+	}
 	p.sessions[name] = s
-	s.readOnly.Store(access == ReadOnly)
 	p.socket.keepAlive(s.encode(silence))
-	s.tell(yprotocol.Authenticated{ReadOnly: access == ReadOnly})
+	s.tell(yprotocol.Authenticated{ReadOnly: s.readOnly})
 	room.join(s)
 	return closing{}
 }

@@ -29,15 +29,14 @@ func (p *single) open(ctx context.Context) closing {
 		return why
 	}
 	p.socket.authorize()
-	s := &session{socket: p.socket, room: room, presences: map[uint64]struct{}{}}
+	s := &session{socket: p.socket, room: room, readOnly: access == ReadOnly, presences: map[uint64]struct{}{}}
 	p.session = s
-	s.readOnly.Store(access == ReadOnly)
 	p.socket.keepAlive(s.encode(silence))
 	room.join(s)
-	if access == ReadOnly {
+	if s.readOnly {
 		s.tell(yprotocol.PermissionDenied(readOnlyReason))
 	}
-	if access == ReadOnly && !room.rebuilt() {
+	if s.readOnly && !room.rebuilt() {
 		return closing{} // it has nothing that is wanted
 	}
 	if err := s.ask(ctx); err != nil {

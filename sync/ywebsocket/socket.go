@@ -44,9 +44,9 @@ func newSocket(h *Handler) *socket {
 	return &socket{h: h, unstored: semaphore.NewWeighted(MaxUnstoredBytes), wake: make(chan struct{}, 1)}
 }
 
-// run serves the connection until it ends.
-func (s *socket) run(conn *websocket.Conn, p protocol) {
-	ctx, stop := context.WithCancel(s.h.ctx)
+// run serves the connection until it ends, or ctx does.
+func (s *socket) run(ctx context.Context, conn *websocket.Conn, p protocol) {
+	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	s.mu.Lock()
 	s.conn, s.stop = conn, stop

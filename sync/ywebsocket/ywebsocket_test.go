@@ -1,12 +1,15 @@
 package ywebsocket_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os/exec"
 	"slices"
 	"strings"
@@ -179,6 +182,34 @@ func TestPresencesAreBounded(t *testing.T) {
 	}
 }
 
+// TestPresencesThatLeft has one client tell of more than MaxPresences, one after the other.
+func TestPresencesThatLeft(t *testing.T) {
+	s := serve(t)
+	a := s.dial(t, "page", writer)
+	for i := range uint64(ywebsocket.MaxPresences + 1) {
+		for _, state := range []string{"{}", "null"} {
+			a.send(presence(100+i, state))
+			if got := want[yprotocol.AwarenessUpdate](a); string(got) != string(presence(100+i, state)) {
+				t.Fatalf("awareness %q, want %q", got, presence(100+i, state))
+			}
+		}
+	}
+}
+
+func TestPresencesAreBoundedInBytes(t *testing.T) {
+	s := serve(t)
+	a := s.dial(t, "page", writer)
+	state := `"` + strings.Repeat("x", ywebsocket.MaxPresenceBytes/2-2) + `"`
+	a.send(presence(1, state), presence(2, state), presence(3, "0"), yprotocol.QueryAwareness{})
+	for range 2 {
+		want[yprotocol.AwarenessUpdate](a)
+	}
+	states, err := yprotocol.DecodeStates(want[yprotocol.AwarenessUpdate](a))
+	if err != nil || len(states) != 2 {
+		t.Errorf("%d states, %v, want the two that fit", len(states), err)
+	}
+}
+
 func TestHocuspocus(t *testing.T) {
 	s := serve(t)
 	y := s.dial(t, "page", writer)
@@ -272,14 +303,131 @@ func TestSeveralDocuments(t *testing.T) {
 	}
 }
 
+// TestClosedDocumentsDoNotCount has documents closed by the Handler, and opens others.
+func TestClosedDocumentsDoNotCount(t *testing.T) {
+	s := serve(t)
+	first := s.dialHocuspocus(t, "page")
+	for i := range ywebsocket.MaxDocuments + 1 {
+		c := &client{t: t, conn: first.conn, name: fmt.Sprintf("%s/%d", s.space, i)}
+		c.send(yprotocol.Token(writer))
+		m, err := c.next()
+		if _, ok := m.(yprotocol.Authenticated); !ok {
+			t.Fatalf("document %d: %#v, %v, want it opened", i, m, err)
+		}
+		c.send(yprotocol.Update{1, 9})
+		want[yprotocol.Closed](c)
+	}
+}
+
+func TestTooManyDocuments(t *testing.T) {
+	s := serve(t)
+	first := s.dialHocuspocus(t, "page")
+	for i := range ywebsocket.MaxDocuments + 1 {
+		c := &client{t: t, conn: first.conn, name: fmt.Sprintf("%s/%d", s.space, i)}
+		c.send(yprotocol.Token(writer))
+		if i < ywebsocket.MaxDocuments {
+			want[yprotocol.Authenticated](c)
+		} else if got := want[yprotocol.Denied](c); got != "too-many-documents" {
+			t.Errorf("one document more: %q, want too-many-documents", got)
+		}
+	}
+}
+
+// TestRoleChanges has the role of the DB's member change under a client.
+func TestRoleChanges(t *testing.T) {
+	owner := somatest.Open(t)
+	s := serve(t)
+	space, err := owner.Spaces().Create(t.Context(), soma.NewSpace{Name: "Shared"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.space = space.ID
+	carry := func(from, to *soma.DB) {
+		t.Helper()
+		var archive bytes.Buffer
+		if err := errors.Join(from.Spaces().Export(t.Context(), s.space, &archive), to.Spaces().Import(t.Context(), &archive)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	member := soma.NewMember{Peer: s.db.PeerID(), Role: soma.RoleEditor}
+	if err := owner.Spaces().AddMember(t.Context(), s.space, member); err != nil {
+		t.Fatal(err)
+	}
+	carry(owner, s.db)
+	become := func(role soma.Role) {
+		t.Helper()
+		carry(s.db, owner) // what was written in another role counts
+		if err := owner.Spaces().SetRole(t.Context(), s.space, member.Peer, role); err != nil {
+			t.Fatal(err)
+		}
+		carry(owner, s.db)
+	}
+	c := s.dialHocuspocus(t, "page")
+	c.send(yprotocol.Token(writer))
+	want[yprotocol.Authenticated](c)
+	for i, status := range []yprotocol.SyncStatus{true, false, true} {
+		switch i {
+		case 1:
+			become(soma.RoleViewer)
+		case 2:
+			become(soma.RoleEditor)
+		}
+		c.send(yprotocol.Update(somatest.Typed(uint64(i+1), 0, "x")))
+		if got := want[yprotocol.SyncStatus](c); got != status {
+			t.Errorf("the status of update %d is %v, want %v", i, got, status)
+		}
+	}
+	if got := s.text(t, "page"); got != "xx" {
+		t.Errorf("the document is %q, want what an editor wrote", got)
+	}
+}
+
+// TestRevoked has the host end a connection, by the context of its request.
+func TestRevoked(t *testing.T) {
+	s := serve(t)
+	ctx, revoke := context.WithCancel(t.Context())
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.h.ServeHTTP(w, r.WithContext(ctx))
+	}))
+	t.Cleanup(server.Close)
+	c := dial(t, "ws"+strings.TrimPrefix(server.URL, "http")+"/"+string(s.space)+"/page?token="+writer, nil)
+	want[yprotocol.SyncStep1](c)
+	revoke()
+	for {
+		if _, err := c.next(); errors.Is(err, context.DeadlineExceeded) {
+			t.Fatal("the connection goes on")
+		} else if err != nil {
+			return
+		}
+	}
+}
+
+// TestDBClosed has clients of both protocols connect again.
+func TestDBClosed(t *testing.T) {
+	s := serve(t)
+	y, h := s.dial(t, "page", writer), s.dialHocuspocus(t, "page")
+	h.send(yprotocol.Token(writer))
+	want[yprotocol.Authenticated](h)
+	if err := s.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	y.wantClosed(websocket.StatusGoingAway)
+	h.wantClosed(websocket.StatusGoingAway)
+	h = s.dialHocuspocus(t, "page")
+	h.send(yprotocol.Token(writer))
+	h.wantClosed(websocket.StatusGoingAway)
+}
+
 func TestRefused(t *testing.T) {
 	s := serve(t, ywebsocket.WithOrigins("friend.example"))
 	t.Run("token", func(t *testing.T) {
-		c := s.dial(t, "page", "wrong")
-		if got := want[yprotocol.PermissionDenied](c); got != "unauthorized" {
-			t.Errorf("told %q, want unauthorized", got)
+		for _, token := range []string{"wrong", "", "no access", "odd access"} {
+			c := s.dial(t, "page", url.QueryEscape(token))
+			if got := want[yprotocol.PermissionDenied](c); got != "unauthorized" {
+				t.Errorf("with token %q told %q, want unauthorized", token, got)
+			}
+			c.wantClosed(ywebsocket.CloseUnauthorized)
 		}
-		c.wantClosed(ywebsocket.CloseUnauthorized)
 	})
 	t.Run("space", func(t *testing.T) {
 		dial(t, s.url+"/y/elsewhere/page?token=writer", nil).wantClosed(ywebsocket.CloseNotFound)
@@ -288,9 +436,13 @@ func TestRefused(t *testing.T) {
 	})
 	t.Run("origin", func(t *testing.T) {
 		dial(t, s.url+"/y/x?token=", http.Header{"Origin": {"https://friend.example"}}).wantClosed(ywebsocket.CloseNotFound)
-		_, res, err := websocket.Dial(t.Context(), s.url+"/hocuspocus", &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {"https://evil.example"}}})
-		if err == nil || res == nil || res.StatusCode != http.StatusForbidden {
-			t.Errorf("from another Origin: %v, %v, want status 403", res, err)
+		for _, path := range []string{"/hocuspocus", "/y/" + string(s.space) + "/page?token=" + writer} {
+			for _, origin := range []string{"https://evil.example", "https://friend.example.evil", "null", "%"} {
+				_, res, err := websocket.Dial(t.Context(), s.url+path, &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {origin}}})
+				if err == nil || res == nil || res.StatusCode != http.StatusForbidden {
+					t.Errorf("%s from Origin %q: %v, %v, want status 403", path, origin, res, err)
+				}
+			}
 		}
 	})
 }
@@ -357,8 +509,13 @@ func TestReadLimit(t *testing.T) {
 	c := s.dial(t, "page", writer)
 	c.send(yprotocol.Update(somatest.Typed(1, 0, strings.Repeat("x", 500))))
 	eventually(t, "the update is stored", func() bool { return len(s.text(t, "page")) == 500 })
-	c.send(yprotocol.Update(somatest.Typed(1, 500, strings.Repeat("x", 2<<10))))
-	c.wantClosed(websocket.StatusMessageTooBig)
+	h := s.dialHocuspocus(t, "page")
+	h.send(yprotocol.Token(writer))
+	want[yprotocol.Authenticated](h)
+	for _, c := range []*client{c, h} {
+		c.send(yprotocol.Update(somatest.Typed(1, 500, strings.Repeat("x", 2<<10))))
+		c.wantClosed(websocket.StatusMessageTooBig)
+	}
 }
 
 func TestLargeDocuments(t *testing.T) {

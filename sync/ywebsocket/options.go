@@ -23,8 +23,8 @@ const (
 	// read meanwhile, apart from one message.
 	MaxUnstoredBytes = 4 << 20
 	// MaxQueuedBytes bounds what waits to be sent to a connection, each message counted
-	// with queuedBytes more, behind what is being sent, which once waited. One message alone
-	// may be larger.
+	// with queuedBytes more, and as half of it at most. As much may be being sent. While
+	// more than half of it waits, nothing more is read.
 	MaxQueuedBytes = 16 << 20
 	// MaxDocuments bounds the documents that one connection of Hocuspocus has open.
 	MaxDocuments = 1024

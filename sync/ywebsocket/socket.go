@@ -31,6 +31,7 @@ type socket struct {
 	stop     context.CancelFunc
 	unstored *semaphore.Weighted // bytes of updates, MaxUnstoredBytes
 	wake     chan struct{}       // has a value when there is something to do
+	taken    chan struct{}       // has a value when what waited was taken
 
 	mu     sync.Mutex
 	queue  [][]byte
@@ -41,7 +42,7 @@ type socket struct {
 }
 
 func newSocket(h *Handler) *socket {
-	return &socket{h: h, unstored: semaphore.NewWeighted(MaxUnstoredBytes), wake: make(chan struct{}, 1)}
+	return &socket{h: h, unstored: semaphore.NewWeighted(MaxUnstoredBytes), wake: make(chan struct{}, 1), taken: make(chan struct{}, 1)}
 }
 
 // run serves the connection until it ends, or ctx does.
@@ -80,11 +81,37 @@ func (s *socket) read(ctx context.Context, p protocol) closing {
 		if kind != websocket.MessageBinary {
 			return closeText
 		}
+		if s.ready(ctx) != nil {
+			return closeDone
+		}
 		if why := p.handle(ctx, message); why != (closing{}) {
 			return why
 		}
 	}
 }
+
+// ready waits until little waits to be sent: a client that asks for more than it takes
+// holds up itself.
+func (s *socket) ready(ctx context.Context) error {
+	for s.waiting() > MaxQueuedBytes/2 {
+		select {
+		case <-s.taken:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (s *socket) waiting() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.size
+}
+
+// queued is what a message counts while it waits. A large one, as all of a document may be,
+// leaves room for those after it.
+func queued(message []byte) int { return queuedBytes + min(len(message), MaxQueuedBytes/2) }
 
 // send has a message sent, which is not changed any more. It never blocks: a client for
 // which too much waits already is closed.
@@ -94,14 +121,14 @@ func (s *socket) send(message []byte) {
 	if s.why != nil {
 		return
 	}
-	if len(s.queue) > 0 && s.size+queuedBytes+len(message) > MaxQueuedBytes {
+	if s.size+queued(message) > MaxQueuedBytes {
 		s.endLocked(closeSlow)
 		s.h.logger.Info("client is slow", "bytes", s.size)
 		return
 	}
 	s.queue = append(s.queue, message)
-	s.size += queuedBytes + len(message)
-	s.nudge()
+	s.size += queued(message)
+	signal(s.wake)
 }
 
 // keepAlive sets what is sent when nothing else was for a while.
@@ -128,7 +155,7 @@ func (s *socket) endLocked(why closing) {
 	if s.conn != nil {
 		s.hurry()
 	}
-	s.nudge()
+	signal(s.wake)
 }
 
 // hurry ends the connection the hard way if its client does not take part.
@@ -138,10 +165,10 @@ func (s *socket) hurry() {
 	}
 }
 
-func (s *socket) nudge() {
+func signal(c chan<- struct{}) {
 	select {
-	case s.wake <- struct{}{}:
-	default: // it is awake
+	case c <- struct{}{}:
+	default: // it has a value
 	}
 }
 
@@ -198,5 +225,6 @@ func (s *socket) take() (messages [][]byte, why *closing) {
 	defer s.mu.Unlock()
 	messages, why = s.queue, s.why
 	s.queue, s.size = nil, 0
+	signal(s.taken)
 	return messages, why
 }

@@ -566,32 +566,50 @@ func TestOneBadUpdate(t *testing.T) {
 	}
 }
 
-// TestNeverReads has a client that asks for more than it takes.
+// TestAsksForMuch has a client ask for more than may wait, and read it later.
+func TestAsksForMuch(t *testing.T) {
+	s := serve(t)
+	whole := somatest.Typed(1, 0, strings.Repeat("x", 1<<20))
+	w := s.dialHocuspocus(t, "page")
+	w.send(yprotocol.Token(writer), yprotocol.Update(whole))
+	want[yprotocol.SyncStatus](w)
+	c := s.dial(t, "page", writer)
+	const times = 3 * ywebsocket.MaxQueuedBytes >> 20
+	for range times {
+		c.send(yprotocol.SyncStep1{0})
+	}
+	time.Sleep(time.Second) // the Handler answers what it will before anything is read
+	for range times {
+		if got := want[yprotocol.SyncStep2](c); len(got) < 1<<20 {
+			t.Fatalf("an answer of %d bytes, want all of the document", len(got))
+		}
+	}
+}
+
+// TestNeverReads has a client that takes nothing of what another one writes.
 func TestNeverReads(t *testing.T) {
 	told := &logged{text: make(chan string, 100)}
 	s := serve(t, ywebsocket.WithLogger(slog.New(slog.NewTextHandler(told, nil))))
 	c := s.dialHocuspocus(t, "page")
-	c.send(yprotocol.Token(writer), yprotocol.Update(somatest.Typed(1, 0, strings.Repeat("x", 1<<20))))
-	if got := want[yprotocol.SyncStatus](c); !got {
-		t.Fatal("not acknowledged")
-	}
+	c.send(yprotocol.Token(writer))
 	deaf := s.dial(t, "page", writer)
-	for range 2 * ywebsocket.MaxQueuedBytes >> 20 { // what the kernel holds, too
-		deaf.send(yprotocol.SyncStep1{0})
-	}
-	c.send(yprotocol.Update(somatest.Typed(2, 0, "y"))) // nobody is held up
-	if got := want[yprotocol.SyncStatus](c); !got {
-		t.Error("not acknowledged")
-	}
-	select {
-	case text := <-told.text:
-		if !strings.Contains(text, "slow") {
-			t.Errorf("the log says %q, want slow", text)
+	const size = 3 << 20
+	for i := range uint64(10 * ywebsocket.MaxQueuedBytes / size) { // the kernel holds some, too
+		c.send(yprotocol.Update(somatest.Typed(1, i*size, strings.Repeat("x", size))))
+		if got := want[yprotocol.SyncStatus](c); !got {
+			t.Fatal("not acknowledged") // nobody is held up
 		}
-	case <-time.After(patience):
-		t.Fatal("the client is not closed")
+		select {
+		case text := <-told.text:
+			if !strings.Contains(text, "slow") {
+				t.Errorf("the log says %q, want slow", text)
+			}
+			deaf.wantClosed(ywebsocket.CloseSlow)
+			return
+		default:
+		}
 	}
-	deaf.wantClosed(ywebsocket.CloseSlow)
+	t.Error("the client is not closed")
 }
 
 // logged is what a logger writes.

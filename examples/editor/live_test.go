@@ -68,8 +68,7 @@ func TestLiveTogether(t *testing.T) {
 		await Promise.all(Object.entries(lines).map(async ([name, line], i) => {
 			const tab = tabs[name]
 			await until(name + ' has the lines', async () => (await text(tab)).includes('Third:'))
-			await tab.locator('.ProseMirror > p').nth(i).click()
-			await tab.keyboard.press('End')
+			await caret(tab, i)
 			await tab.keyboard.type(line.slice(line.indexOf(':') + 1), { delay: 15 })
 		}))
 		await status(tabs.anna, 'Saved')`)
@@ -511,7 +510,15 @@ func TestLiveKeyboard(t *testing.T) {
 		await focused('Two')
 		await a.keyboard.press('Delete')
 		await a.getByText('Trash (1)').waitFor()
-		await titles('One Two')`, p.link)
+		await titles('One Two')
+		await tabTo('One')
+		await a.keyboard.press('Enter')
+		await a.waitForFunction(() => document.getElementById('title')?.value === 'One')
+		await a.getByLabel('Title of the page').focus()
+		await a.keyboard.press('End')
+		await a.keyboard.type(' and a half') // and leaves at once
+		await a.reload()
+		await a.locator('.tree').getByRole('link', { name: 'One and a half' }).waitFor()`, p.link)
 	noProblems(t, b)
 }
 

@@ -1,10 +1,15 @@
+// Browsers send so much, in bytes, also for a page that is left in the meantime.
+const maxKeptAlive = 16 << 10
+
 // Calls of the program. A failed one throws an Error with what the program says.
 export async function call(method, path, body) {
   const file = body instanceof Blob
+  const sent = body === undefined || file ? body : JSON.stringify(body)
   const response = await fetch('/api/' + path, {
     method,
     headers: body === undefined ? {} : { 'Content-Type': file ? body.type : 'application/json' },
-    body: body === undefined || file ? body : JSON.stringify(body),
+    body: sent,
+    keepalive: !file && (sent?.length ?? 0) < maxKeptAlive / 3, // a character has up to three
   })
   const text = await response.text()
   if (!response.ok) throw new Error(response.headers.get('Content-Type') === 'application/json' ? JSON.parse(text).error : text.trim())

@@ -241,6 +241,7 @@ function note(event) {
 }
 
 addEventListener('hashchange', refresh)
+addEventListener('pagehide', () => at('title')?.onchange()) // what waits to be sent
 listen({
   async ready() {
     await refresh()

@@ -22,7 +22,7 @@ async function tab(context, url) {
   page.setDefaultTimeout(60_000)
   page.problems = []
   page.on('pageerror', (err) => page.problems.push(String(err.stack ?? err)))
-  page.on('console', (message) => message.type() === 'error' && page.problems.push(message.text()))
+  page.on('console', (message) => message.type() === 'error' && page.problems.push(`${message.text()} (${message.location().url})`))
   await page.goto(url)
   return page
 }
@@ -41,9 +41,19 @@ async function until(what, is) {
   }
 }
 
+// Puts the caret at the end of a line. A change of somebody else that comes between the
+// click and the browser's telling of the new selection can put it back.
+const caret = (tab, line) => until(`the caret is in line ${line}`, async () => {
+  await paragraph(tab, line).click()
+  await tab.keyboard.press('End')
+  await tab.waitForTimeout(100)
+  return paragraph(tab, line).evaluate((element) => element.contains(getSelection().anchorNode))
+})
+const paragraph = (tab, line) => tab.locator('.ProseMirror > p').nth(line)
+
 const status = (tab, wanted) => tab.waitForFunction((wanted) => document.getElementById('status')?.textContent.startsWith(wanted), wanted)
 
-const world = { browser, tabs, open, tab, text, until, status }
+const world = { browser, tabs, open, tab, text, until, caret, status }
 for await (const line of createInterface({ input: process.stdin })) {
   let answer
   try {

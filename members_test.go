@@ -830,3 +830,15 @@ func TestVoidContentSwallowsNothing(t *testing.T) {
 	}
 	m.wantAgreement()
 }
+
+func TestParsePeerID(t *testing.T) {
+	self := somatest.Open(t).PeerID()
+	if got, err := soma.ParsePeerID(self.String()); got != self || err != nil {
+		t.Errorf("ParsePeerID(%q) = %v, %v, want %v", self, got, err, self)
+	}
+	for _, text := range []string{"", "12D3KooW", self.String() + "1", " " + self.String(), strings.Repeat("1", 1<<16)} {
+		if got, err := soma.ParsePeerID(text); !errors.Is(err, soma.ErrInvalidID) {
+			t.Errorf("ParsePeerID(%.80q) = %v, %v, want ErrInvalidID", text, got, err)
+		}
+	}
+}

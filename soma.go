@@ -32,6 +32,11 @@ type (
 	PeerID = core.PeerID
 )
 
+// ParsePeerID parses the text of a PeerID, such as "12D3KooW...". Empty text is none.
+//
+// Errors: ErrInvalidID.
+func ParsePeerID(text string) (PeerID, error) { return core.ParsePeerID(text) }
+
 // MaxIDBytes bounds every identifier that a host chooses, in bytes.
 const MaxIDBytes = core.MaxIDBytes
 

@@ -53,7 +53,4 @@ func (s *server) addSpaces(mux *http.ServeMux) {
 
 func spaceOf(r *http.Request) soma.SpaceID { return soma.SpaceID(r.PathValue("space")) }
 
-func peerOf(r *http.Request) (peer soma.PeerID, err error) {
-	err = peer.UnmarshalText([]byte(r.PathValue("peer")))
-	return peer, err
-}
+func peerOf(r *http.Request) (soma.PeerID, error) { return soma.ParsePeerID(r.PathValue("peer")) }

@@ -96,13 +96,25 @@ func (ds *deleteSet) normalize() {
 	}
 }
 
+// sort puts higher clients first, as yjs writes them.
+func (ds *deleteSet) sort() {
+	slices.SortFunc(ds.clients, compareClients)
+	if ds.index != nil {
+		for i, c := range ds.clients {
+			ds.index[c.client] = i
+		}
+	}
+}
+
+func compareClients(a, b clientRanges) int { return cmp.Compare(b.client, a.client) }
+
 // write encodes the set, higher clients first.
 func (ds *deleteSet) write(w *writer) {
 	byClient := ds.clients
 	if len(byClient) > 1 {
 		byClient = slices.Clone(byClient)
 	}
-	slices.SortFunc(byClient, func(a, b clientRanges) int { return cmp.Compare(b.client, a.client) })
+	slices.SortFunc(byClient, compareClients)
 	w.uint(uint64(len(byClient)))
 	for _, c := range byClient {
 		w.uint(c.client)

@@ -115,6 +115,66 @@ func TestLoadedInDisorder(t *testing.T) {
 	})
 }
 
+// earlyDeletions are deletions by two clients that come before what they delete, which
+// comes in one update: a letter, next to the same format of clients 2 and 3, and formats.
+// yjs keeps them by client, higher ones first. Where the deleted letter is met before a
+// deleted format, it drops one of the two formats beside it; else it leaves both.
+var earlyDeletions = []struct{ letter, formats, content, state string }{
+	{
+		letter: "000109010001", formats: "000105010002",
+		content: "02010900c4010001010178020500460100066974616c69630474727565c601000101066974616c6963046e756c6c00",
+		state: "05010900c1010001010102050041010001c10100010101020300c60100010104626f6c64047472756586010104626f6c64046e756c6c" +
+			"020200c1010001010186010104626f6c64046e756c6c020100040101740161840100016203090100010501000202010001",
+	},
+	{
+		letter: "000105010001", formats: "000109010002",
+		content: "02020900460100066974616c69630474727565c601000101066974616c6963046e756c6c010500c401000101017800",
+		state: "0502090041010001c10100010101010500c10100010101020300c60100010104626f6c64047472756586010104626f6c64046e756c6c" +
+			"020200c60100010104626f6c64047472756586010104626f6c64046e756c6c0201000401017401618401000162020901000205010001",
+	},
+}
+
+// formatted is the text "ab", and the format that clients 2 and 3 give to "b".
+var formatted = []string{
+	"010101000401017402616200",
+	"01020200c60100010104626f6c64047472756586010104626f6c64046e756c6c00",
+	"01020300c60100010104626f6c64047472756586010104626f6c64046e756c6c00",
+}
+
+// eachEarlyDeletion calls fn with both orders of each earlyDeletions.
+func eachEarlyDeletion(t *testing.T, fn func(updates [][]byte, state []byte)) {
+	t.Helper()
+	for _, e := range earlyDeletions {
+		for _, early := range [][]string{{e.letter, e.formats}, {e.formats, e.letter}} {
+			var updates [][]byte
+			for _, text := range slices.Concat(formatted, early, []string{e.content}) {
+				updates = append(updates, unhex(t, text))
+			}
+			fn(updates, unhex(t, e.state))
+		}
+	}
+}
+
+// TestEarlyDeletions deletes in the order of yjs what was deleted before it came.
+func TestEarlyDeletions(t *testing.T) {
+	eachEarlyDeletion(t, func(updates [][]byte, state []byte) {
+		d := engine{}.NewDoc()
+		d.Declare("t", yjstest.KindText)
+		for _, u := range updates {
+			if err := d.Apply(u); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := d.Encode(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sameBytes("state", got, state); err != nil {
+			t.Errorf("after %x: %v", updates, err)
+		}
+	})
+}
+
 // TestLiveDisorder has real yjs wait for the same.
 func TestLiveDisorder(t *testing.T) {
 	liveSessions(t)
@@ -144,6 +204,15 @@ func TestLiveDisorder(t *testing.T) {
 	if !slices.Equal(stalled, stalls) {
 		t.Errorf("yjs waits after the orders %v, want %v", stalled, stalls)
 	}
+	eachEarlyDeletion(t, func(updates [][]byte, state []byte) {
+		reading, err := verifier.Read(roots, true, updates...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sameBytes("state of yjs", reading.Update, state); err != nil {
+			t.Errorf("after %x: %v", updates, err)
+		}
+	})
 }
 
 // sameSequence gives a document what yjs was given, in the same order. They must hold the

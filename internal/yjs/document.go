@@ -129,7 +129,8 @@ func mustMerge(updates ...[]byte) []byte {
 }
 
 // applyDeletes deletes what is had, of the set and of the pending deletions. The
-// rest is pending.
+// rest is pending, in the order of yjs: what is deleted first decides which formats
+// are cleaned.
 func (d *Doc) applyDeletes(ds *deleteSet) {
 	rest := d.deleteRanges(ds)
 	if d.pendingDeletes != nil {
@@ -141,6 +142,9 @@ func (d *Doc) applyDeletes(ds *deleteSet) {
 			rest.addAll(again)
 			rest.normalize()
 		}
+	}
+	if rest != nil {
+		rest.sort()
 	}
 	d.pendingDeletes = rest
 }

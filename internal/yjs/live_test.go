@@ -1,6 +1,7 @@
 package yjs_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -41,7 +42,7 @@ func TestLive(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	judged := judging{t: t, verifier: verifier, compared: map[string]int{}, lacking: map[string]int{}}
+	judged := judging{verifier: verifier, compared: map[string]int{}, lacking: map[string]int{}}
 	sessions := make(chan *yjstest.Session)
 	var players, judges sync.WaitGroup
 	for range 2 {
@@ -78,32 +79,41 @@ func TestLive(t *testing.T) {
 	if played.Load() == 0 {
 		t.Error("no session was compared")
 	}
+	for _, failure := range judged.failures { // last, where a shortened log still has it
+		t.Error(failure)
+	}
 }
 
-// judging counts what was compared, by check.
+// judging counts what was compared, by check, and keeps what failed.
 type judging struct {
-	t        *testing.T
 	verifier *yjstest.Verifier
 	shrunk   atomic.Int32
 
 	mu                sync.Mutex
 	compared, lacking map[string]int
+	failures          []string
+}
+
+func (j *judging) failf(format string, args ...any) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.failures = append(j.failures, fmt.Sprintf(format, args...))
 }
 
 func (j *judging) judge(s *yjstest.Session) {
 	verdict := yjstest.Judge(engine{}, s)
 	for check, err := range verdict.Failures {
-		j.t.Errorf("%s: %v", check, err)
+		j.failf("%s: %v", check, err)
 	}
 	if len(verdict.Failures) > 0 && j.shrunk.Add(1) <= maxShrunk {
 		smaller := j.verifier.Shrink(engine{}, s)
 		if verdict.Failures["script"] != nil && smaller == "" {
 			smaller = j.verifier.ShrinkScript(engine{}, s)
 		}
-		j.t.Errorf("session %s/%d, smaller: %s", s.Family, s.Seed, smaller)
+		j.failf("session %s/%d, smaller: %s", s.Family, s.Seed, smaller)
 	}
 	if err := j.verifier.Verify(engine{}, s); err != nil {
-		j.t.Errorf("read by yjs: %v", err)
+		j.failf("read by yjs: %v", err)
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()

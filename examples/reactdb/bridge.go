@@ -192,7 +192,8 @@ func (b *bridge) changes(w http.ResponseWriter, r *http.Request) {
 
 // upload puts a file into the outbox. The windows see the job in "uploadJobs".
 func (b *bridge) upload(w http.ResponseWriter, r *http.Request) {
-	_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // a file may take its time
+	out := http.NewResponseController(w)
+	_ = errors.Join(out.SetReadDeadline(time.Time{}), out.SetWriteDeadline(time.Time{})) // a file may take its time
 	query := r.URL.Query()
 	job, err := b.db.Uploads().Enqueue(r.Context(), soma.SpaceID(query.Get("space")), soma.UploadSource{Reader: r.Body, Name: query.Get("name")})
 	if err != nil {

@@ -188,6 +188,34 @@ func TestBridgeChanges(t *testing.T) {
 	c.want("PUT", "/collections/routing?base=0&window=A", `{}`, 503, soma.ErrClosed.Error())
 }
 
+// TestBridgeTakesItsTime is about what outlasts the time that other requests have.
+func TestBridgeTakesItsTime(t *testing.T) {
+	c := newClient(t)
+	const timeout = 200 * time.Millisecond
+	server := httptest.NewUnstartedServer(c.bridge.handler(token))
+	server.Config.ReadTimeout, server.Config.WriteTimeout = timeout, timeout
+	server.Start()
+	t.Cleanup(server.Close)
+	c.url = server.URL
+	space, err := firstSpace(t.Context(), c.db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes := c.do("GET", "/changes", nil)
+	body, file := io.Pipe()
+	go func() {
+		time.Sleep(2 * timeout)
+		_, _ = io.WriteString(file, "bytes")
+		file.Close()
+	}()
+	if resp := c.do("POST", fmt.Sprintf("/uploads?space=%s&name=a.txt", space), body); resp.StatusCode != 200 {
+		t.Fatalf("POST of a file that takes long = %d, want 200", resp.StatusCode)
+	}
+	if line, err := bufio.NewReader(changes.Body).ReadString('\n'); err != nil || !strings.Contains(line, "uploadJobs") {
+		t.Errorf("changes = %q, %v, want the upload", line, err)
+	}
+}
+
 func TestBridgeUpload(t *testing.T) {
 	c := newClient(t)
 	space, err := firstSpace(t.Context(), c.db)

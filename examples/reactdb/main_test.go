@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -39,6 +40,17 @@ func TestLiveReactDB(t *testing.T) {
 		if got := strings.Count(out.String(), text); got != want {
 			t.Errorf("play says %q %d times, want %d", text, got, want)
 		}
+	}
+}
+
+// TestLiveBridge has node run the tests of the windows' side of the bridge.
+func TestLiveBridge(t *testing.T) {
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Skip("node is not installed")
+	}
+	if out, err := exec.CommandContext(t.Context(), node, "--test", "node/bridge.test.mjs").CombinedOutput(); err != nil {
+		t.Errorf("node --test = %v\n%s", err, out)
 	}
 }
 

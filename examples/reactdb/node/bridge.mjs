@@ -15,7 +15,6 @@ export class Bridge {
     this.window = window
     this.server = server // may be set anew at any time
     this.storages = new Map()
-    this.seqs = new Map() // of the newest changes that were told of
     this.closed = new AbortController()
     this.following = this.follow()
   }
@@ -34,7 +33,7 @@ export class Bridge {
     }
     const storage = new WindowStorage(name, bridge, await bridge.snapshot())
     this.storages.set(name, storage)
-    storage.changed(this.seqs.get(name) ?? 0)
+    storage.missed() // what changed after its snapshot, before it was here to be told
     return storage
   }
 
@@ -71,18 +70,16 @@ export class Bridge {
         if (response.ok) {
           wait = shortest
           for (const storage of this.storages.values()) storage.missed()
-          for await (const line of lines(response.body)) this.tell(JSON.parse(line))
+          for await (const line of lines(response.body)) {
+            const { collection, seq } = JSON.parse(line)
+            this.storages.get(collection)?.changed(seq)
+          }
         }
       } catch {
         // The same.
       }
       await sleep(wait)
     }
-  }
-
-  tell ({ collection, seq }) {
-    this.seqs.set(collection, Math.max(seq, this.seqs.get(collection) ?? 0))
-    this.storages.get(collection)?.changed(seq)
   }
 
   /** Ends all calls. What has no answer may be stored, or not. */

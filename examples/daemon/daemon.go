@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
 	"github.com/soma-sdk/soma"
@@ -24,8 +25,10 @@ import (
 // Limits of what clients can make the daemon hold.
 const (
 	maxMessageBytes = soma.MaxUpdateBytes + 64<<10 // the longest update, with its IDs
-	maxConnections  = 32                           // one more waits
-	maxStreams      = 128                          // calls of one connection; one more waits
+	maxConnections  = 128                          // one more waits
+	maxStreams      = 1024                         // calls of one connection; one more waits
+	maxHeaderBytes  = 64 << 10                     // the metadata of a call
+	minPing         = time.Second / 2              // between pings; a client that sends them oftener is cut off
 	stopTimeout     = 5 * time.Second              // for calls that run when the daemon stops
 )
 
@@ -87,9 +90,11 @@ func newServer(d *daemon, token string) (*grpc.Server, *health.Server) {
 	server := grpc.NewServer(
 		grpc.InTapHandle(authenticate(token)),
 		grpc.ChainUnaryInterceptor(translateUnary),
-		grpc.ChainStreamInterceptor(translateStream),
+		grpc.ChainStreamInterceptor(translateStream, d.endWatch),
 		grpc.MaxRecvMsgSize(maxMessageBytes),
+		grpc.MaxHeaderListSize(maxHeaderBytes),
 		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: minPing, PermitWithoutStream: true}),
 		grpc.WaitForHandlers(true),
 	)
 	alive := health.NewServer()
@@ -99,6 +104,33 @@ func newServer(d *daemon, token string) (*grpc.Server, *health.Server) {
 	reflection.Register(server)
 	return server, alive
 }
+
+// endWatch ends the calls of the health service that would last, when the daemon stops.
+func (d *daemon) endWatch(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	if info.FullMethod != healthpb.Health_Watch_FullMethodName {
+		return handle(srv, stream)
+	}
+	ctx, end := context.WithCancel(stream.Context())
+	defer end()
+	watch := make(chan error, 1)
+	go func() { watch <- handle(srv, withContext{stream, ctx}) }()
+	select {
+	case err := <-watch:
+		return err
+	case <-d.stopping:
+		end()
+		<-watch
+		return errStopping
+	}
+}
+
+// withContext is a stream with a context of its own.
+type withContext struct {
+	grpc.ServerStream
+	ctx context.Context //nolint:containedctx // it is the stream's
+}
+
+func (s withContext) Context() context.Context { return s.ctx }
 
 // ready is the line that says where the daemon is. Whoever reads it has the right to connect.
 type ready struct {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
@@ -119,9 +120,10 @@ func TestEndedBeforeItBegan(t *testing.T) {
 // TestStop ends calls that last at once, and lets others finish.
 func TestStop(t *testing.T) {
 	d := start(t)
-	events := must[interface {
-		Recv() (*pb.DomainEvent, error)
-	}](t)(d.SubscribeDomainEvents(t.Context(), &pb.SubscribeDomainEventsRequest{}))
+	events := must[grpc.ServerStreamingClient[pb.DomainEvent]](t)(d.SubscribeDomainEvents(t.Context(), &pb.SubscribeDomainEventsRequest{}))
+	if _, err := events.Header(); err != nil {
+		t.Fatal(err)
+	}
 	id := d.space(t)
 	upload := must[interface {
 		Send(*pb.UploadBlobRequest) error
@@ -130,14 +132,20 @@ func TestStop(t *testing.T) {
 	if err := errors.Join(upload.Send(header(&pb.UploadBlobRequest_Header{SpaceId: id})), upload.Send(chunk("half "))); err != nil {
 		t.Fatal(err)
 	}
-	soon(t, "the event of the space", func() bool { // the stream, and so the connection, is up
+	watch := must[grpc.ServerStreamingClient[healthpb.HealthCheckResponse]](t)(healthpb.NewHealthClient(d.conn).Watch(t.Context(), &healthpb.HealthCheckRequest{}))
+	soon(t, "the event of the space", func() bool {
 		ev, err := events.Recv()
 		return err == nil && ev.GetKind() == "spaces-changed"
 	})
+	if got, err := watch.Recv(); err != nil || got.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+		t.Errorf("Recv of Watch = %v, %v, want SERVING", got, err)
+	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- d.stop() }()
 	_, err := events.Recv()
 	wantCode(t, "Recv of a daemon that stops", err, codes.Unavailable)
+	_, err = all(watch, nil) // NOT_SERVING may come first
+	wantCode(t, "Recv of Watch", err, codes.Unavailable)
 	select {
 	case err := <-stopped:
 		t.Fatalf("it stopped with %v while an upload ran", err)
@@ -150,8 +158,12 @@ func TestStop(t *testing.T) {
 	if err != nil || info.GetSize() != 13 {
 		t.Errorf("CloseAndRecv = %v, %v, want the whole blob", info, err)
 	}
+	begin := time.Now()
 	if err := <-stopped; err != nil {
 		t.Errorf("run = %v", err)
+	}
+	if took := time.Since(begin); took > stopTimeout/2 {
+		t.Errorf("it took %v to stop after the last call that was to finish", took)
 	}
 	d.run(t)
 	got, err := d.StatBlob(t.Context(), &pb.StatBlobRequest{SpaceId: id, Cid: info.GetCid()})

@@ -65,16 +65,17 @@ func (d *daemon) RestorePage(ctx context.Context, r *pb.RestorePageRequest) (*pb
 	return page(d.db.Pages().Restore(ctx, soma.SpaceID(r.GetSpaceId()), soma.DocumentID(r.GetPageId())))
 }
 
-func (d *daemon) ListTrash(ctx context.Context, r *pb.ListTrashRequest) (*pb.ListTrashResponse, error) {
-	all, err := d.db.Pages().Trash(ctx, soma.SpaceID(r.GetSpaceId()))
+func (d *daemon) ListTrash(r *pb.ListTrashRequest, stream grpc.ServerStreamingServer[pb.Page]) error {
+	trash, err := d.db.Pages().Trash(stream.Context(), soma.SpaceID(r.GetSpaceId()))
 	if err != nil {
-		return nil, err
+		return err
 	}
-	list := &pb.ListTrashResponse{}
-	for _, p := range all {
-		list.Pages = append(list.Pages, pageMessage(p))
+	for _, p := range trash {
+		if err := stream.Send(pageMessage(p)); err != nil {
+			return err
+		}
 	}
-	return list, nil
+	return nil
 }
 
 func target(t *pb.PageTarget) soma.PageTarget {

@@ -53,8 +53,8 @@ func TestPages(t *testing.T) {
 		t.Errorf("DeletePage = %v", err)
 	}
 	want("deleting one", true, "/b")
-	trash := must[*pb.ListTrashResponse](t)(d.ListTrash(t.Context(), &pb.ListTrashRequest{SpaceId: id}))
-	if len(trash.GetPages()) != 1 || trash.GetPages()[0].GetId() != "a" {
+	trash := must[[]*pb.Page](t)(all(d.ListTrash(t.Context(), &pb.ListTrashRequest{SpaceId: id})))
+	if len(trash) != 1 || trash[0].GetId() != "a" {
 		t.Errorf("ListTrash = %v, want a", trash)
 	}
 	if page, err := d.GetPage(t.Context(), &pb.GetPageRequest{SpaceId: id, PageId: "a1"}); err != nil || !page.GetTrashed() {

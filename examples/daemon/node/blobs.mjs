@@ -25,10 +25,21 @@ export async function answer (daemon, request) {
   }
 }
 
+// body returns the chunks of a blob. Who cancels it, as a <video> does that seeks, ends the
+// call, be it one that waits for another machine.
 function body (parts) {
-  return ReadableStream.from((async function * () {
-    for await (const { chunk } of parts) if (chunk?.length) yield chunk
-  })())
+  const chunks = chunksOf(parts)
+  return new ReadableStream({
+    async pull (controller) {
+      const { done, value } = await chunks.next()
+      done ? controller.close() : controller.enqueue(value)
+    },
+    cancel: () => { parts.destroy() }
+  }, { highWaterMark: 0 })
+}
+
+async function * chunksOf (parts) {
+  for await (const { chunk } of parts) if (chunk) yield chunk
 }
 
 // parse returns one range of bytes, undefined for none, null for one that cannot be served.

@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
+import { pipeline } from 'node:stream/promises'
 import { fileURLToPath } from 'node:url'
 import grpc from '@grpc/grpc-js'
 import { loadSync } from '@grpc/proto-loader'
@@ -47,8 +48,11 @@ export class Daemon {
     })
   }
 
-  // stream makes a call with many answers, which is an async iterable.
-  stream (method, request = {}) { return this.client[method](request, this.metadata()) }
+  // stream makes a call with many answers, which is an async iterable. To break off ends it.
+  stream (method, request = {}) {
+    const stream = this.client[method](request, this.metadata())
+    return stream.on('close', () => stream.on('error', () => {}).cancel())
+  }
 
   // invoke makes a call of either kind, as the renderer does over IPC.
   async invoke (method, request) {
@@ -67,13 +71,21 @@ export class Daemon {
     return { close: () => stream.cancel() }
   }
 
-  // upload stores an iterable of chunks as a blob.
-  upload (header, chunks) {
+  // upload stores the chunks of an iterable, such as a file's ReadStream, as a blob, and
+  // nothing if they do not come to their end. header.size has to say how many bytes they are:
+  // to the daemon, a call that grpc-js cancels may look like one that has ended.
+  async upload (header, chunks) {
+    if (!Number.isInteger(header.size)) throw new TypeError('upload: size is missing')
     return new Promise((resolve, reject) => {
-      const stream = this.client.uploadBlob(this.metadata(), (error, info) => error ? reject(error) : resolve(info))
-      stream.write({ header })
-      for (const chunk of chunks) stream.write({ chunk })
-      stream.end()
+      const answered = new AbortController()
+      const stream = this.client.uploadBlob(this.metadata(), (error, info) => {
+        answered.abort() // it may have been refused before the end
+        error ? reject(error) : resolve(info)
+      })
+      pipeline(parts(header, chunks), stream, { signal: answered.signal }).catch(error => {
+        reject(error)
+        stream.cancel()
+      })
     })
   }
 
@@ -90,4 +102,9 @@ export class Daemon {
     await this.ended
     this.client.close()
   }
+}
+
+async function * parts (header, chunks) {
+  yield { header }
+  for await (const chunk of chunks) yield { chunk }
 }

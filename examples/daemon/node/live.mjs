@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { status } from '@grpc/grpc-js'
 import * as Y from 'yjs'
@@ -126,7 +127,7 @@ async function mailbox () {
 async function blobs () {
   const bytes = randomBytes(5_000_011)
   const chunks = Array.from({ length: Math.ceil(bytes.length / 65_536) }, (_, i) => bytes.subarray(i * 65_536, (i + 1) * 65_536))
-  const info = await anna.upload({ spaceId, name: 'noise.bin', mime: 'video/webm', size: bytes.length }, chunks)
+  const info = await anna.upload({ spaceId, name: 'noise.bin', mime: 'video/webm', size: bytes.length }, Readable.from(chunks))
   assert.equal(info.size, bytes.length)
   const get = async (daemon, range, cid = info.cid) => {
     const response = await answer(daemon, new Request(`soma-blob://daemon/${spaceId}/${cid}`, { headers: range ? { range } : {} }))
@@ -144,9 +145,47 @@ async function blobs () {
   assert.equal((await get(anna, `bytes=${bytes.length}-`))[0], 416)
   assert.equal((await get(anna, null, 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku'))[0], 404)
   assert.equal((await get(anna, null, 'nonsense'))[0], 404)
+  await brokenOff(info.cid)
   await until('Bert knows of it', () => bert.call('statBlob', { spaceId, cid: info.cid }))
   assert.ok((await get(bert))[2].equals(bytes), 'what Bert fetches from Anna')
   return `${bytes.length} bytes up, down, in ranges, and to the other machine`
+}
+
+// brokenOff: a <video> that is sought in cancels its answer, and a file that cannot be read to
+// its end, or that the daemon refuses, is no blob. No call lasts.
+async function brokenOff (cid) {
+  const ended = ends(anna)
+  for (const look of [body => body.cancel(), async body => { for await (const _ of body) break }]) {
+    await look((await answer(anna, new Request(`soma-blob://daemon/${spaceId}/${cid}`))).body)
+  }
+  const before = await anna.invoke('listBlobs', { spaceId })
+  await assert.rejects(anna.upload({ spaceId, size: 140_000 }, (async function * () {
+    yield randomBytes(70_000)
+    throw new Error('the disk is gone')
+  })()), { message: 'the disk is gone' })
+  let closed = false
+  await assert.rejects(anna.upload({ spaceId: 'nowhere', size: 1e9 }, (async function * () {
+    try {
+      for (;;) yield randomBytes(70_000)
+    } finally { closed = true }
+  })()), { code: status.NOT_FOUND })
+  await until('the file is closed', () => closed)
+  assert.deepEqual(await Promise.all(ended), [status.CANCELLED, status.CANCELLED, status.CANCELLED, status.NOT_FOUND])
+  assert.deepEqual(await anna.invoke('listBlobs', { spaceId }), before)
+}
+
+// ends collects the codes that calls of a daemon for blobs end with.
+function ends (daemon) {
+  const ended = []
+  for (const name of ['readBlob', 'uploadBlob']) {
+    const method = daemon.client[name]
+    daemon.client[name] = (...args) => {
+      const call = method.apply(daemon.client, args)
+      ended.push(new Promise(resolve => call.once('status', ({ code }) => resolve(code))))
+      return call
+    }
+  }
+  return ended
 }
 
 // documents: a thousand, each on the disk when it is answered, and all of them at Bert's.
@@ -166,7 +205,17 @@ async function documents () {
 
 // stop: the daemons end with their stdin, as they do when the app is gone.
 async function stop () {
-  for (const daemon of [anna, bert]) assert.deepEqual(await daemon.stop(), [0, null])
+  const { cid } = await anna.upload({ spaceId, size: 10 }, [randomBytes(10)])
+  await until('Bert knows of it', () => bert.call('statBlob', { spaceId, cid }))
+  assert.deepEqual(await anna.stop(), [0, null])
+  const ended = ends(bert)
+  const { body } = await answer(bert, new Request(`soma-blob://daemon/${spaceId}/${cid}`))
+  const waiting = body.getReader()
+  const read = waiting.read() // it waits for Anna
+  await waiting.cancel()
+  assert.ok((await read).done)
+  assert.deepEqual(await Promise.all(ended), [status.CANCELLED])
+  assert.deepEqual(await bert.stop(), [0, null])
   return 'two daemons ended in good order'
 }
 
@@ -201,7 +250,7 @@ async function scribble (daemon, spaceId, documentId, kept) {
       kept.documents.set(documentId, n)
       if (n % 4) continue
       const bytes = randomBytes(20_000)
-      const { cid } = await daemon.upload({ spaceId }, [bytes])
+      const { cid } = await daemon.upload({ spaceId, size: bytes.length }, [bytes])
       kept.blobs.set(cid, bytes)
       await daemon.call('putRecord', { collection: 'tabs', record: { key: documentId, value: JSON.stringify({ id: documentId, n }), updatedAtMs: n } })
       kept.records.set(documentId, n)

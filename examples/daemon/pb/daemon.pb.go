@@ -2653,50 +2653,6 @@ func (x *ListTrashRequest) GetSpaceId() string {
 	return ""
 }
 
-type ListTrashResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Pages         []*Page                `protobuf:"bytes,1,rep,name=pages,proto3" json:"pages,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *ListTrashResponse) Reset() {
-	*x = ListTrashResponse{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[44]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *ListTrashResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*ListTrashResponse) ProtoMessage() {}
-
-func (x *ListTrashResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[44]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use ListTrashResponse.ProtoReflect.Descriptor instead.
-func (*ListTrashResponse) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{44}
-}
-
-func (x *ListTrashResponse) GetPages() []*Page {
-	if x != nil {
-		return x.Pages
-	}
-	return nil
-}
-
 type BlobInfo struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	SpaceId       string                 `protobuf:"bytes,1,opt,name=space_id,json=spaceId,proto3" json:"space_id,omitempty"`
@@ -2713,7 +2669,7 @@ type BlobInfo struct {
 
 func (x *BlobInfo) Reset() {
 	*x = BlobInfo{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[45]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2725,7 +2681,7 @@ func (x *BlobInfo) String() string {
 func (*BlobInfo) ProtoMessage() {}
 
 func (x *BlobInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[45]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2738,7 +2694,7 @@ func (x *BlobInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BlobInfo.ProtoReflect.Descriptor instead.
 func (*BlobInfo) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{45}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *BlobInfo) GetSpaceId() string {
@@ -2810,7 +2766,7 @@ type UploadBlobRequest struct {
 
 func (x *UploadBlobRequest) Reset() {
 	*x = UploadBlobRequest{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[46]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2822,7 +2778,7 @@ func (x *UploadBlobRequest) String() string {
 func (*UploadBlobRequest) ProtoMessage() {}
 
 func (x *UploadBlobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[46]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2835,7 +2791,7 @@ func (x *UploadBlobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadBlobRequest.ProtoReflect.Descriptor instead.
 func (*UploadBlobRequest) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{46}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *UploadBlobRequest) GetPart() isUploadBlobRequest_Part {
@@ -2892,7 +2848,7 @@ type ReadBlobRequest struct {
 
 func (x *ReadBlobRequest) Reset() {
 	*x = ReadBlobRequest{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[47]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2904,7 +2860,7 @@ func (x *ReadBlobRequest) String() string {
 func (*ReadBlobRequest) ProtoMessage() {}
 
 func (x *ReadBlobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[47]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2917,7 +2873,7 @@ func (x *ReadBlobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadBlobRequest.ProtoReflect.Descriptor instead.
 func (*ReadBlobRequest) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{47}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ReadBlobRequest) GetSpaceId() string {
@@ -2968,7 +2924,7 @@ type ReadBlobResponse struct {
 
 func (x *ReadBlobResponse) Reset() {
 	*x = ReadBlobResponse{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[48]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2980,7 +2936,7 @@ func (x *ReadBlobResponse) String() string {
 func (*ReadBlobResponse) ProtoMessage() {}
 
 func (x *ReadBlobResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[48]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2993,7 +2949,7 @@ func (x *ReadBlobResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadBlobResponse.ProtoReflect.Descriptor instead.
 func (*ReadBlobResponse) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{48}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ReadBlobResponse) GetPart() isReadBlobResponse_Part {
@@ -3047,7 +3003,7 @@ type StatBlobRequest struct {
 
 func (x *StatBlobRequest) Reset() {
 	*x = StatBlobRequest{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[49]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3059,7 +3015,7 @@ func (x *StatBlobRequest) String() string {
 func (*StatBlobRequest) ProtoMessage() {}
 
 func (x *StatBlobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[49]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3072,7 +3028,7 @@ func (x *StatBlobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatBlobRequest.ProtoReflect.Descriptor instead.
 func (*StatBlobRequest) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{49}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *StatBlobRequest) GetSpaceId() string {
@@ -3098,7 +3054,7 @@ type ListBlobsRequest struct {
 
 func (x *ListBlobsRequest) Reset() {
 	*x = ListBlobsRequest{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[50]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3110,7 +3066,7 @@ func (x *ListBlobsRequest) String() string {
 func (*ListBlobsRequest) ProtoMessage() {}
 
 func (x *ListBlobsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[50]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3123,7 +3079,7 @@ func (x *ListBlobsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListBlobsRequest.ProtoReflect.Descriptor instead.
 func (*ListBlobsRequest) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{50}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ListBlobsRequest) GetSpaceId() string {
@@ -3143,7 +3099,7 @@ type RemoveBlobRequest struct {
 
 func (x *RemoveBlobRequest) Reset() {
 	*x = RemoveBlobRequest{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[51]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3155,7 +3111,7 @@ func (x *RemoveBlobRequest) String() string {
 func (*RemoveBlobRequest) ProtoMessage() {}
 
 func (x *RemoveBlobRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[51]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3168,7 +3124,7 @@ func (x *RemoveBlobRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RemoveBlobRequest.ProtoReflect.Descriptor instead.
 func (*RemoveBlobRequest) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{51}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *RemoveBlobRequest) GetSpaceId() string {
@@ -3201,7 +3157,7 @@ type Draft struct {
 
 func (x *Draft) Reset() {
 	*x = Draft{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[52]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3213,7 +3169,7 @@ func (x *Draft) String() string {
 func (*Draft) ProtoMessage() {}
 
 func (x *Draft) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[52]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3226,7 +3182,7 @@ func (x *Draft) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Draft.ProtoReflect.Descriptor instead.
 func (*Draft) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{52}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Draft) GetSpaceId() string {
@@ -3287,7 +3243,7 @@ type SaveDraftRequest struct {
 
 func (x *SaveDraftRequest) Reset() {
 	*x = SaveDraftRequest{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[53]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3299,7 +3255,7 @@ func (x *SaveDraftRequest) String() string {
 func (*SaveDraftRequest) ProtoMessage() {}
 
 func (x *SaveDraftRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[53]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3312,7 +3268,7 @@ func (x *SaveDraftRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SaveDraftRequest.ProtoReflect.Descriptor instead.
 func (*SaveDraftRequest) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{53}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *SaveDraftRequest) GetDraft() *Draft {
@@ -3332,7 +3288,7 @@ type GetDraftRequest struct {
 
 func (x *GetDraftRequest) Reset() {
 	*x = GetDraftRequest{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[54]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3344,7 +3300,7 @@ func (x *GetDraftRequest) String() string {
 func (*GetDraftRequest) ProtoMessage() {}
 
 func (x *GetDraftRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[54]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3357,7 +3313,7 @@ func (x *GetDraftRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDraftRequest.ProtoReflect.Descriptor instead.
 func (*GetDraftRequest) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{54}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GetDraftRequest) GetSpaceId() string {
@@ -3382,7 +3338,7 @@ type ListDraftsRequest struct {
 
 func (x *ListDraftsRequest) Reset() {
 	*x = ListDraftsRequest{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[55]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3394,7 +3350,7 @@ func (x *ListDraftsRequest) String() string {
 func (*ListDraftsRequest) ProtoMessage() {}
 
 func (x *ListDraftsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[55]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3407,7 +3363,7 @@ func (x *ListDraftsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDraftsRequest.ProtoReflect.Descriptor instead.
 func (*ListDraftsRequest) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{55}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{54}
 }
 
 type DiscardDraftRequest struct {
@@ -3420,7 +3376,7 @@ type DiscardDraftRequest struct {
 
 func (x *DiscardDraftRequest) Reset() {
 	*x = DiscardDraftRequest{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[56]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3432,7 +3388,7 @@ func (x *DiscardDraftRequest) String() string {
 func (*DiscardDraftRequest) ProtoMessage() {}
 
 func (x *DiscardDraftRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[56]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3445,7 +3401,7 @@ func (x *DiscardDraftRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscardDraftRequest.ProtoReflect.Descriptor instead.
 func (*DiscardDraftRequest) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{56}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *DiscardDraftRequest) GetSpaceId() string {
@@ -3472,7 +3428,7 @@ type RestoreDraftRequest struct {
 
 func (x *RestoreDraftRequest) Reset() {
 	*x = RestoreDraftRequest{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[57]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3484,7 +3440,7 @@ func (x *RestoreDraftRequest) String() string {
 func (*RestoreDraftRequest) ProtoMessage() {}
 
 func (x *RestoreDraftRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[57]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3497,7 +3453,7 @@ func (x *RestoreDraftRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RestoreDraftRequest.ProtoReflect.Descriptor instead.
 func (*RestoreDraftRequest) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{57}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *RestoreDraftRequest) GetSpaceId() string {
@@ -3525,7 +3481,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[58]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3537,7 +3493,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[58]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3550,7 +3506,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{58}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Record) GetKey() string {
@@ -3584,7 +3540,7 @@ type PutRecordRequest struct {
 
 func (x *PutRecordRequest) Reset() {
 	*x = PutRecordRequest{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[59]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3596,7 +3552,7 @@ func (x *PutRecordRequest) String() string {
 func (*PutRecordRequest) ProtoMessage() {}
 
 func (x *PutRecordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[59]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3609,7 +3565,7 @@ func (x *PutRecordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PutRecordRequest.ProtoReflect.Descriptor instead.
 func (*PutRecordRequest) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{59}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *PutRecordRequest) GetCollection() string {
@@ -3636,7 +3592,7 @@ type GetRecordRequest struct {
 
 func (x *GetRecordRequest) Reset() {
 	*x = GetRecordRequest{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[60]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3648,7 +3604,7 @@ func (x *GetRecordRequest) String() string {
 func (*GetRecordRequest) ProtoMessage() {}
 
 func (x *GetRecordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[60]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3661,7 +3617,7 @@ func (x *GetRecordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetRecordRequest.ProtoReflect.Descriptor instead.
 func (*GetRecordRequest) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{60}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *GetRecordRequest) GetCollection() string {
@@ -3687,7 +3643,7 @@ type ListRecordsRequest struct {
 
 func (x *ListRecordsRequest) Reset() {
 	*x = ListRecordsRequest{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[61]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3699,7 +3655,7 @@ func (x *ListRecordsRequest) String() string {
 func (*ListRecordsRequest) ProtoMessage() {}
 
 func (x *ListRecordsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[61]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3712,7 +3668,7 @@ func (x *ListRecordsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListRecordsRequest.ProtoReflect.Descriptor instead.
 func (*ListRecordsRequest) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{61}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ListRecordsRequest) GetCollection() string {
@@ -3733,7 +3689,7 @@ type DeleteRecordRequest struct {
 
 func (x *DeleteRecordRequest) Reset() {
 	*x = DeleteRecordRequest{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[62]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3745,7 +3701,7 @@ func (x *DeleteRecordRequest) String() string {
 func (*DeleteRecordRequest) ProtoMessage() {}
 
 func (x *DeleteRecordRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[62]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3758,7 +3714,7 @@ func (x *DeleteRecordRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteRecordRequest.ProtoReflect.Descriptor instead.
 func (*DeleteRecordRequest) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{62}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *DeleteRecordRequest) GetCollection() string {
@@ -3791,7 +3747,7 @@ type WatchRecordsRequest struct {
 
 func (x *WatchRecordsRequest) Reset() {
 	*x = WatchRecordsRequest{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[63]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3803,7 +3759,7 @@ func (x *WatchRecordsRequest) String() string {
 func (*WatchRecordsRequest) ProtoMessage() {}
 
 func (x *WatchRecordsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[63]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3816,7 +3772,7 @@ func (x *WatchRecordsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRecordsRequest.ProtoReflect.Descriptor instead.
 func (*WatchRecordsRequest) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{63}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *WatchRecordsRequest) GetCollection() string {
@@ -3837,7 +3793,7 @@ type RecordChange struct {
 
 func (x *RecordChange) Reset() {
 	*x = RecordChange{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[64]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3849,7 +3805,7 @@ func (x *RecordChange) String() string {
 func (*RecordChange) ProtoMessage() {}
 
 func (x *RecordChange) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[64]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3862,7 +3818,7 @@ func (x *RecordChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordChange.ProtoReflect.Descriptor instead.
 func (*RecordChange) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{64}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *RecordChange) GetKind() string {
@@ -3895,7 +3851,7 @@ type GetItemRequest struct {
 
 func (x *GetItemRequest) Reset() {
 	*x = GetItemRequest{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[65]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3907,7 +3863,7 @@ func (x *GetItemRequest) String() string {
 func (*GetItemRequest) ProtoMessage() {}
 
 func (x *GetItemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[65]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3920,7 +3876,7 @@ func (x *GetItemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetItemRequest.ProtoReflect.Descriptor instead.
 func (*GetItemRequest) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{65}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *GetItemRequest) GetCollection() string {
@@ -3940,7 +3896,7 @@ type GetItemResponse struct {
 
 func (x *GetItemResponse) Reset() {
 	*x = GetItemResponse{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[66]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3952,7 +3908,7 @@ func (x *GetItemResponse) String() string {
 func (*GetItemResponse) ProtoMessage() {}
 
 func (x *GetItemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[66]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3965,7 +3921,7 @@ func (x *GetItemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetItemResponse.ProtoReflect.Descriptor instead.
 func (*GetItemResponse) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{66}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *GetItemResponse) GetValue() string {
@@ -3994,7 +3950,7 @@ type SetItemRequest struct {
 
 func (x *SetItemRequest) Reset() {
 	*x = SetItemRequest{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[67]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4006,7 +3962,7 @@ func (x *SetItemRequest) String() string {
 func (*SetItemRequest) ProtoMessage() {}
 
 func (x *SetItemRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[67]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4019,7 +3975,7 @@ func (x *SetItemRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetItemRequest.ProtoReflect.Descriptor instead.
 func (*SetItemRequest) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{67}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *SetItemRequest) GetCollection() string {
@@ -4060,7 +4016,7 @@ type SetItemResponse struct {
 
 func (x *SetItemResponse) Reset() {
 	*x = SetItemResponse{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[68]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4072,7 +4028,7 @@ func (x *SetItemResponse) String() string {
 func (*SetItemResponse) ProtoMessage() {}
 
 func (x *SetItemResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[68]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4085,7 +4041,7 @@ func (x *SetItemResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetItemResponse.ProtoReflect.Descriptor instead.
 func (*SetItemResponse) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{68}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *SetItemResponse) GetSeq() int64 {
@@ -4114,7 +4070,7 @@ type SearchDocumentsResponse_Hit struct {
 
 func (x *SearchDocumentsResponse_Hit) Reset() {
 	*x = SearchDocumentsResponse_Hit{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[69]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4126,7 +4082,7 @@ func (x *SearchDocumentsResponse_Hit) String() string {
 func (*SearchDocumentsResponse_Hit) ProtoMessage() {}
 
 func (x *SearchDocumentsResponse_Hit) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[69]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4183,7 +4139,7 @@ type UploadBlobRequest_Header struct {
 
 func (x *UploadBlobRequest_Header) Reset() {
 	*x = UploadBlobRequest_Header{}
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[70]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4195,7 +4151,7 @@ func (x *UploadBlobRequest_Header) String() string {
 func (*UploadBlobRequest_Header) ProtoMessage() {}
 
 func (x *UploadBlobRequest_Header) ProtoReflect() protoreflect.Message {
-	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[70]
+	mi := &file_soma_daemon_v1_daemon_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4208,7 +4164,7 @@ func (x *UploadBlobRequest_Header) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadBlobRequest_Header.ProtoReflect.Descriptor instead.
 func (*UploadBlobRequest_Header) Descriptor() ([]byte, []int) {
-	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{46, 0}
+	return file_soma_daemon_v1_daemon_proto_rawDescGZIP(), []int{45, 0}
 }
 
 func (x *UploadBlobRequest_Header) GetSpaceId() string {
@@ -4428,9 +4384,7 @@ const file_soma_daemon_v1_daemon_proto_rawDesc = "" +
 	"\bspace_id\x18\x01 \x01(\tR\aspaceId\x12\x17\n" +
 	"\apage_id\x18\x02 \x01(\tR\x06pageId\"-\n" +
 	"\x10ListTrashRequest\x12\x19\n" +
-	"\bspace_id\x18\x01 \x01(\tR\aspaceId\"?\n" +
-	"\x11ListTrashResponse\x12*\n" +
-	"\x05pages\x18\x01 \x03(\v2\x14.soma.daemon.v1.PageR\x05pages\"\xca\x01\n" +
+	"\bspace_id\x18\x01 \x01(\tR\aspaceId\"\xca\x01\n" +
 	"\bBlobInfo\x12\x19\n" +
 	"\bspace_id\x18\x01 \x01(\tR\aspaceId\x12\x10\n" +
 	"\x03cid\x18\x02 \x01(\tR\x03cid\x12\x12\n" +
@@ -4555,7 +4509,7 @@ const file_soma_daemon_v1_daemon_proto_rawDesc = "" +
 	"\vKIND_DEVICE\x10\x01\x12\f\n" +
 	"\bKIND_BOT\x10\x02\x12\x0e\n" +
 	"\n" +
-	"KIND_CACHE\x10\x032\xdd\x1b\n" +
+	"KIND_CACHE\x10\x032\xd2\x1b\n" +
 	"\x06Daemon\x12E\n" +
 	"\tGetStatus\x12 .soma.daemon.v1.GetStatusRequest\x1a\x16.soma.daemon.v1.Status\x12d\n" +
 	"\x15SubscribeDomainEvents\x12,.soma.daemon.v1.SubscribeDomainEventsRequest\x1a\x1b.soma.daemon.v1.DomainEvent0\x01\x12H\n" +
@@ -4589,8 +4543,8 @@ const file_soma_daemon_v1_daemon_proto_rawDesc = "" +
 	"\vArchivePage\x12\".soma.daemon.v1.ArchivePageRequest\x1a\x14.soma.daemon.v1.Page\x12G\n" +
 	"\n" +
 	"DeletePage\x12!.soma.daemon.v1.DeletePageRequest\x1a\x16.google.protobuf.Empty\x12G\n" +
-	"\vRestorePage\x12\".soma.daemon.v1.RestorePageRequest\x1a\x14.soma.daemon.v1.Page\x12P\n" +
-	"\tListTrash\x12 .soma.daemon.v1.ListTrashRequest\x1a!.soma.daemon.v1.ListTrashResponse\x12K\n" +
+	"\vRestorePage\x12\".soma.daemon.v1.RestorePageRequest\x1a\x14.soma.daemon.v1.Page\x12E\n" +
+	"\tListTrash\x12 .soma.daemon.v1.ListTrashRequest\x1a\x14.soma.daemon.v1.Page0\x01\x12K\n" +
 	"\n" +
 	"UploadBlob\x12!.soma.daemon.v1.UploadBlobRequest\x1a\x18.soma.daemon.v1.BlobInfo(\x01\x12O\n" +
 	"\bReadBlob\x12\x1f.soma.daemon.v1.ReadBlobRequest\x1a .soma.daemon.v1.ReadBlobResponse0\x01\x12E\n" +
@@ -4625,7 +4579,7 @@ func file_soma_daemon_v1_daemon_proto_rawDescGZIP() []byte {
 }
 
 var file_soma_daemon_v1_daemon_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_soma_daemon_v1_daemon_proto_msgTypes = make([]protoimpl.MessageInfo, 71)
+var file_soma_daemon_v1_daemon_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
 var file_soma_daemon_v1_daemon_proto_goTypes = []any{
 	(Role)(0),                            // 0: soma.daemon.v1.Role
 	(Kind)(0),                            // 1: soma.daemon.v1.Kind
@@ -4673,34 +4627,33 @@ var file_soma_daemon_v1_daemon_proto_goTypes = []any{
 	(*DeletePageRequest)(nil),            // 43: soma.daemon.v1.DeletePageRequest
 	(*RestorePageRequest)(nil),           // 44: soma.daemon.v1.RestorePageRequest
 	(*ListTrashRequest)(nil),             // 45: soma.daemon.v1.ListTrashRequest
-	(*ListTrashResponse)(nil),            // 46: soma.daemon.v1.ListTrashResponse
-	(*BlobInfo)(nil),                     // 47: soma.daemon.v1.BlobInfo
-	(*UploadBlobRequest)(nil),            // 48: soma.daemon.v1.UploadBlobRequest
-	(*ReadBlobRequest)(nil),              // 49: soma.daemon.v1.ReadBlobRequest
-	(*ReadBlobResponse)(nil),             // 50: soma.daemon.v1.ReadBlobResponse
-	(*StatBlobRequest)(nil),              // 51: soma.daemon.v1.StatBlobRequest
-	(*ListBlobsRequest)(nil),             // 52: soma.daemon.v1.ListBlobsRequest
-	(*RemoveBlobRequest)(nil),            // 53: soma.daemon.v1.RemoveBlobRequest
-	(*Draft)(nil),                        // 54: soma.daemon.v1.Draft
-	(*SaveDraftRequest)(nil),             // 55: soma.daemon.v1.SaveDraftRequest
-	(*GetDraftRequest)(nil),              // 56: soma.daemon.v1.GetDraftRequest
-	(*ListDraftsRequest)(nil),            // 57: soma.daemon.v1.ListDraftsRequest
-	(*DiscardDraftRequest)(nil),          // 58: soma.daemon.v1.DiscardDraftRequest
-	(*RestoreDraftRequest)(nil),          // 59: soma.daemon.v1.RestoreDraftRequest
-	(*Record)(nil),                       // 60: soma.daemon.v1.Record
-	(*PutRecordRequest)(nil),             // 61: soma.daemon.v1.PutRecordRequest
-	(*GetRecordRequest)(nil),             // 62: soma.daemon.v1.GetRecordRequest
-	(*ListRecordsRequest)(nil),           // 63: soma.daemon.v1.ListRecordsRequest
-	(*DeleteRecordRequest)(nil),          // 64: soma.daemon.v1.DeleteRecordRequest
-	(*WatchRecordsRequest)(nil),          // 65: soma.daemon.v1.WatchRecordsRequest
-	(*RecordChange)(nil),                 // 66: soma.daemon.v1.RecordChange
-	(*GetItemRequest)(nil),               // 67: soma.daemon.v1.GetItemRequest
-	(*GetItemResponse)(nil),              // 68: soma.daemon.v1.GetItemResponse
-	(*SetItemRequest)(nil),               // 69: soma.daemon.v1.SetItemRequest
-	(*SetItemResponse)(nil),              // 70: soma.daemon.v1.SetItemResponse
-	(*SearchDocumentsResponse_Hit)(nil),  // 71: soma.daemon.v1.SearchDocumentsResponse.Hit
-	(*UploadBlobRequest_Header)(nil),     // 72: soma.daemon.v1.UploadBlobRequest.Header
-	(*emptypb.Empty)(nil),                // 73: google.protobuf.Empty
+	(*BlobInfo)(nil),                     // 46: soma.daemon.v1.BlobInfo
+	(*UploadBlobRequest)(nil),            // 47: soma.daemon.v1.UploadBlobRequest
+	(*ReadBlobRequest)(nil),              // 48: soma.daemon.v1.ReadBlobRequest
+	(*ReadBlobResponse)(nil),             // 49: soma.daemon.v1.ReadBlobResponse
+	(*StatBlobRequest)(nil),              // 50: soma.daemon.v1.StatBlobRequest
+	(*ListBlobsRequest)(nil),             // 51: soma.daemon.v1.ListBlobsRequest
+	(*RemoveBlobRequest)(nil),            // 52: soma.daemon.v1.RemoveBlobRequest
+	(*Draft)(nil),                        // 53: soma.daemon.v1.Draft
+	(*SaveDraftRequest)(nil),             // 54: soma.daemon.v1.SaveDraftRequest
+	(*GetDraftRequest)(nil),              // 55: soma.daemon.v1.GetDraftRequest
+	(*ListDraftsRequest)(nil),            // 56: soma.daemon.v1.ListDraftsRequest
+	(*DiscardDraftRequest)(nil),          // 57: soma.daemon.v1.DiscardDraftRequest
+	(*RestoreDraftRequest)(nil),          // 58: soma.daemon.v1.RestoreDraftRequest
+	(*Record)(nil),                       // 59: soma.daemon.v1.Record
+	(*PutRecordRequest)(nil),             // 60: soma.daemon.v1.PutRecordRequest
+	(*GetRecordRequest)(nil),             // 61: soma.daemon.v1.GetRecordRequest
+	(*ListRecordsRequest)(nil),           // 62: soma.daemon.v1.ListRecordsRequest
+	(*DeleteRecordRequest)(nil),          // 63: soma.daemon.v1.DeleteRecordRequest
+	(*WatchRecordsRequest)(nil),          // 64: soma.daemon.v1.WatchRecordsRequest
+	(*RecordChange)(nil),                 // 65: soma.daemon.v1.RecordChange
+	(*GetItemRequest)(nil),               // 66: soma.daemon.v1.GetItemRequest
+	(*GetItemResponse)(nil),              // 67: soma.daemon.v1.GetItemResponse
+	(*SetItemRequest)(nil),               // 68: soma.daemon.v1.SetItemRequest
+	(*SetItemResponse)(nil),              // 69: soma.daemon.v1.SetItemResponse
+	(*SearchDocumentsResponse_Hit)(nil),  // 70: soma.daemon.v1.SearchDocumentsResponse.Hit
+	(*UploadBlobRequest_Header)(nil),     // 71: soma.daemon.v1.UploadBlobRequest.Header
+	(*emptypb.Empty)(nil),                // 72: google.protobuf.Empty
 }
 var file_soma_daemon_v1_daemon_proto_depIdxs = []int32{
 	4,  // 0: soma.daemon.v1.Status.spaces:type_name -> soma.daemon.v1.SpaceStatus
@@ -4713,112 +4666,111 @@ var file_soma_daemon_v1_daemon_proto_depIdxs = []int32{
 	1,  // 7: soma.daemon.v1.AddMemberRequest.kind:type_name -> soma.daemon.v1.Kind
 	0,  // 8: soma.daemon.v1.SetMemberRoleRequest.role:type_name -> soma.daemon.v1.Role
 	0,  // 9: soma.daemon.v1.CreateInviteRequest.role:type_name -> soma.daemon.v1.Role
-	71, // 10: soma.daemon.v1.SearchDocumentsResponse.hits:type_name -> soma.daemon.v1.SearchDocumentsResponse.Hit
+	70, // 10: soma.daemon.v1.SearchDocumentsResponse.hits:type_name -> soma.daemon.v1.SearchDocumentsResponse.Hit
 	36, // 11: soma.daemon.v1.CreatePageRequest.to:type_name -> soma.daemon.v1.PageTarget
 	36, // 12: soma.daemon.v1.MovePageRequest.to:type_name -> soma.daemon.v1.PageTarget
-	35, // 13: soma.daemon.v1.ListTrashResponse.pages:type_name -> soma.daemon.v1.Page
-	72, // 14: soma.daemon.v1.UploadBlobRequest.header:type_name -> soma.daemon.v1.UploadBlobRequest.Header
-	47, // 15: soma.daemon.v1.ReadBlobResponse.info:type_name -> soma.daemon.v1.BlobInfo
-	54, // 16: soma.daemon.v1.SaveDraftRequest.draft:type_name -> soma.daemon.v1.Draft
-	60, // 17: soma.daemon.v1.PutRecordRequest.record:type_name -> soma.daemon.v1.Record
-	60, // 18: soma.daemon.v1.RecordChange.record:type_name -> soma.daemon.v1.Record
-	2,  // 19: soma.daemon.v1.Daemon.GetStatus:input_type -> soma.daemon.v1.GetStatusRequest
-	5,  // 20: soma.daemon.v1.Daemon.SubscribeDomainEvents:input_type -> soma.daemon.v1.SubscribeDomainEventsRequest
-	8,  // 21: soma.daemon.v1.Daemon.CreateSpace:input_type -> soma.daemon.v1.CreateSpaceRequest
-	9,  // 22: soma.daemon.v1.Daemon.GetSpace:input_type -> soma.daemon.v1.GetSpaceRequest
-	10, // 23: soma.daemon.v1.Daemon.ListSpaces:input_type -> soma.daemon.v1.ListSpacesRequest
-	12, // 24: soma.daemon.v1.Daemon.RenameSpace:input_type -> soma.daemon.v1.RenameSpaceRequest
-	13, // 25: soma.daemon.v1.Daemon.JoinSpace:input_type -> soma.daemon.v1.JoinSpaceRequest
-	14, // 26: soma.daemon.v1.Daemon.LeaveSpace:input_type -> soma.daemon.v1.LeaveSpaceRequest
-	16, // 27: soma.daemon.v1.Daemon.ListMembers:input_type -> soma.daemon.v1.ListMembersRequest
-	18, // 28: soma.daemon.v1.Daemon.AddMember:input_type -> soma.daemon.v1.AddMemberRequest
-	19, // 29: soma.daemon.v1.Daemon.SetMemberRole:input_type -> soma.daemon.v1.SetMemberRoleRequest
-	20, // 30: soma.daemon.v1.Daemon.RemoveMember:input_type -> soma.daemon.v1.RemoveMemberRequest
-	21, // 31: soma.daemon.v1.Daemon.CreateInvite:input_type -> soma.daemon.v1.CreateInviteRequest
-	23, // 32: soma.daemon.v1.Daemon.RevokeInvite:input_type -> soma.daemon.v1.RevokeInviteRequest
-	24, // 33: soma.daemon.v1.Daemon.UpsertDocument:input_type -> soma.daemon.v1.UpsertDocumentRequest
-	26, // 34: soma.daemon.v1.Daemon.GetDocument:input_type -> soma.daemon.v1.GetDocumentRequest
-	28, // 35: soma.daemon.v1.Daemon.DiffDocument:input_type -> soma.daemon.v1.DiffDocumentRequest
-	30, // 36: soma.daemon.v1.Daemon.ListDocuments:input_type -> soma.daemon.v1.ListDocumentsRequest
-	32, // 37: soma.daemon.v1.Daemon.SearchDocuments:input_type -> soma.daemon.v1.SearchDocumentsRequest
-	34, // 38: soma.daemon.v1.Daemon.DeleteDocument:input_type -> soma.daemon.v1.DeleteDocumentRequest
-	37, // 39: soma.daemon.v1.Daemon.CreatePage:input_type -> soma.daemon.v1.CreatePageRequest
-	38, // 40: soma.daemon.v1.Daemon.GetPage:input_type -> soma.daemon.v1.GetPageRequest
-	39, // 41: soma.daemon.v1.Daemon.ListPages:input_type -> soma.daemon.v1.ListPagesRequest
-	40, // 42: soma.daemon.v1.Daemon.RenamePage:input_type -> soma.daemon.v1.RenamePageRequest
-	41, // 43: soma.daemon.v1.Daemon.MovePage:input_type -> soma.daemon.v1.MovePageRequest
-	42, // 44: soma.daemon.v1.Daemon.ArchivePage:input_type -> soma.daemon.v1.ArchivePageRequest
-	43, // 45: soma.daemon.v1.Daemon.DeletePage:input_type -> soma.daemon.v1.DeletePageRequest
-	44, // 46: soma.daemon.v1.Daemon.RestorePage:input_type -> soma.daemon.v1.RestorePageRequest
-	45, // 47: soma.daemon.v1.Daemon.ListTrash:input_type -> soma.daemon.v1.ListTrashRequest
-	48, // 48: soma.daemon.v1.Daemon.UploadBlob:input_type -> soma.daemon.v1.UploadBlobRequest
-	49, // 49: soma.daemon.v1.Daemon.ReadBlob:input_type -> soma.daemon.v1.ReadBlobRequest
-	51, // 50: soma.daemon.v1.Daemon.StatBlob:input_type -> soma.daemon.v1.StatBlobRequest
-	52, // 51: soma.daemon.v1.Daemon.ListBlobs:input_type -> soma.daemon.v1.ListBlobsRequest
-	53, // 52: soma.daemon.v1.Daemon.RemoveBlob:input_type -> soma.daemon.v1.RemoveBlobRequest
-	55, // 53: soma.daemon.v1.Daemon.SaveDraft:input_type -> soma.daemon.v1.SaveDraftRequest
-	56, // 54: soma.daemon.v1.Daemon.GetDraft:input_type -> soma.daemon.v1.GetDraftRequest
-	57, // 55: soma.daemon.v1.Daemon.ListDrafts:input_type -> soma.daemon.v1.ListDraftsRequest
-	58, // 56: soma.daemon.v1.Daemon.DiscardDraft:input_type -> soma.daemon.v1.DiscardDraftRequest
-	59, // 57: soma.daemon.v1.Daemon.RestoreDraft:input_type -> soma.daemon.v1.RestoreDraftRequest
-	61, // 58: soma.daemon.v1.Daemon.PutRecord:input_type -> soma.daemon.v1.PutRecordRequest
-	62, // 59: soma.daemon.v1.Daemon.GetRecord:input_type -> soma.daemon.v1.GetRecordRequest
-	63, // 60: soma.daemon.v1.Daemon.ListRecords:input_type -> soma.daemon.v1.ListRecordsRequest
-	64, // 61: soma.daemon.v1.Daemon.DeleteRecord:input_type -> soma.daemon.v1.DeleteRecordRequest
-	65, // 62: soma.daemon.v1.Daemon.WatchRecords:input_type -> soma.daemon.v1.WatchRecordsRequest
-	67, // 63: soma.daemon.v1.Daemon.GetItem:input_type -> soma.daemon.v1.GetItemRequest
-	69, // 64: soma.daemon.v1.Daemon.SetItem:input_type -> soma.daemon.v1.SetItemRequest
-	3,  // 65: soma.daemon.v1.Daemon.GetStatus:output_type -> soma.daemon.v1.Status
-	6,  // 66: soma.daemon.v1.Daemon.SubscribeDomainEvents:output_type -> soma.daemon.v1.DomainEvent
-	7,  // 67: soma.daemon.v1.Daemon.CreateSpace:output_type -> soma.daemon.v1.Space
-	7,  // 68: soma.daemon.v1.Daemon.GetSpace:output_type -> soma.daemon.v1.Space
-	11, // 69: soma.daemon.v1.Daemon.ListSpaces:output_type -> soma.daemon.v1.ListSpacesResponse
-	7,  // 70: soma.daemon.v1.Daemon.RenameSpace:output_type -> soma.daemon.v1.Space
-	7,  // 71: soma.daemon.v1.Daemon.JoinSpace:output_type -> soma.daemon.v1.Space
-	73, // 72: soma.daemon.v1.Daemon.LeaveSpace:output_type -> google.protobuf.Empty
-	17, // 73: soma.daemon.v1.Daemon.ListMembers:output_type -> soma.daemon.v1.ListMembersResponse
-	73, // 74: soma.daemon.v1.Daemon.AddMember:output_type -> google.protobuf.Empty
-	73, // 75: soma.daemon.v1.Daemon.SetMemberRole:output_type -> google.protobuf.Empty
-	73, // 76: soma.daemon.v1.Daemon.RemoveMember:output_type -> google.protobuf.Empty
-	22, // 77: soma.daemon.v1.Daemon.CreateInvite:output_type -> soma.daemon.v1.CreateInviteResponse
-	73, // 78: soma.daemon.v1.Daemon.RevokeInvite:output_type -> google.protobuf.Empty
-	25, // 79: soma.daemon.v1.Daemon.UpsertDocument:output_type -> soma.daemon.v1.Revision
-	27, // 80: soma.daemon.v1.Daemon.GetDocument:output_type -> soma.daemon.v1.Document
-	29, // 81: soma.daemon.v1.Daemon.DiffDocument:output_type -> soma.daemon.v1.DiffDocumentResponse
-	31, // 82: soma.daemon.v1.Daemon.ListDocuments:output_type -> soma.daemon.v1.DocumentInfo
-	33, // 83: soma.daemon.v1.Daemon.SearchDocuments:output_type -> soma.daemon.v1.SearchDocumentsResponse
-	73, // 84: soma.daemon.v1.Daemon.DeleteDocument:output_type -> google.protobuf.Empty
-	35, // 85: soma.daemon.v1.Daemon.CreatePage:output_type -> soma.daemon.v1.Page
-	35, // 86: soma.daemon.v1.Daemon.GetPage:output_type -> soma.daemon.v1.Page
-	35, // 87: soma.daemon.v1.Daemon.ListPages:output_type -> soma.daemon.v1.Page
-	35, // 88: soma.daemon.v1.Daemon.RenamePage:output_type -> soma.daemon.v1.Page
-	35, // 89: soma.daemon.v1.Daemon.MovePage:output_type -> soma.daemon.v1.Page
-	35, // 90: soma.daemon.v1.Daemon.ArchivePage:output_type -> soma.daemon.v1.Page
-	73, // 91: soma.daemon.v1.Daemon.DeletePage:output_type -> google.protobuf.Empty
-	35, // 92: soma.daemon.v1.Daemon.RestorePage:output_type -> soma.daemon.v1.Page
-	46, // 93: soma.daemon.v1.Daemon.ListTrash:output_type -> soma.daemon.v1.ListTrashResponse
-	47, // 94: soma.daemon.v1.Daemon.UploadBlob:output_type -> soma.daemon.v1.BlobInfo
-	50, // 95: soma.daemon.v1.Daemon.ReadBlob:output_type -> soma.daemon.v1.ReadBlobResponse
-	47, // 96: soma.daemon.v1.Daemon.StatBlob:output_type -> soma.daemon.v1.BlobInfo
-	47, // 97: soma.daemon.v1.Daemon.ListBlobs:output_type -> soma.daemon.v1.BlobInfo
-	73, // 98: soma.daemon.v1.Daemon.RemoveBlob:output_type -> google.protobuf.Empty
-	73, // 99: soma.daemon.v1.Daemon.SaveDraft:output_type -> google.protobuf.Empty
-	54, // 100: soma.daemon.v1.Daemon.GetDraft:output_type -> soma.daemon.v1.Draft
-	54, // 101: soma.daemon.v1.Daemon.ListDrafts:output_type -> soma.daemon.v1.Draft
-	73, // 102: soma.daemon.v1.Daemon.DiscardDraft:output_type -> google.protobuf.Empty
-	54, // 103: soma.daemon.v1.Daemon.RestoreDraft:output_type -> soma.daemon.v1.Draft
-	73, // 104: soma.daemon.v1.Daemon.PutRecord:output_type -> google.protobuf.Empty
-	60, // 105: soma.daemon.v1.Daemon.GetRecord:output_type -> soma.daemon.v1.Record
-	60, // 106: soma.daemon.v1.Daemon.ListRecords:output_type -> soma.daemon.v1.Record
-	73, // 107: soma.daemon.v1.Daemon.DeleteRecord:output_type -> google.protobuf.Empty
-	66, // 108: soma.daemon.v1.Daemon.WatchRecords:output_type -> soma.daemon.v1.RecordChange
-	68, // 109: soma.daemon.v1.Daemon.GetItem:output_type -> soma.daemon.v1.GetItemResponse
-	70, // 110: soma.daemon.v1.Daemon.SetItem:output_type -> soma.daemon.v1.SetItemResponse
-	65, // [65:111] is the sub-list for method output_type
-	19, // [19:65] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	71, // 13: soma.daemon.v1.UploadBlobRequest.header:type_name -> soma.daemon.v1.UploadBlobRequest.Header
+	46, // 14: soma.daemon.v1.ReadBlobResponse.info:type_name -> soma.daemon.v1.BlobInfo
+	53, // 15: soma.daemon.v1.SaveDraftRequest.draft:type_name -> soma.daemon.v1.Draft
+	59, // 16: soma.daemon.v1.PutRecordRequest.record:type_name -> soma.daemon.v1.Record
+	59, // 17: soma.daemon.v1.RecordChange.record:type_name -> soma.daemon.v1.Record
+	2,  // 18: soma.daemon.v1.Daemon.GetStatus:input_type -> soma.daemon.v1.GetStatusRequest
+	5,  // 19: soma.daemon.v1.Daemon.SubscribeDomainEvents:input_type -> soma.daemon.v1.SubscribeDomainEventsRequest
+	8,  // 20: soma.daemon.v1.Daemon.CreateSpace:input_type -> soma.daemon.v1.CreateSpaceRequest
+	9,  // 21: soma.daemon.v1.Daemon.GetSpace:input_type -> soma.daemon.v1.GetSpaceRequest
+	10, // 22: soma.daemon.v1.Daemon.ListSpaces:input_type -> soma.daemon.v1.ListSpacesRequest
+	12, // 23: soma.daemon.v1.Daemon.RenameSpace:input_type -> soma.daemon.v1.RenameSpaceRequest
+	13, // 24: soma.daemon.v1.Daemon.JoinSpace:input_type -> soma.daemon.v1.JoinSpaceRequest
+	14, // 25: soma.daemon.v1.Daemon.LeaveSpace:input_type -> soma.daemon.v1.LeaveSpaceRequest
+	16, // 26: soma.daemon.v1.Daemon.ListMembers:input_type -> soma.daemon.v1.ListMembersRequest
+	18, // 27: soma.daemon.v1.Daemon.AddMember:input_type -> soma.daemon.v1.AddMemberRequest
+	19, // 28: soma.daemon.v1.Daemon.SetMemberRole:input_type -> soma.daemon.v1.SetMemberRoleRequest
+	20, // 29: soma.daemon.v1.Daemon.RemoveMember:input_type -> soma.daemon.v1.RemoveMemberRequest
+	21, // 30: soma.daemon.v1.Daemon.CreateInvite:input_type -> soma.daemon.v1.CreateInviteRequest
+	23, // 31: soma.daemon.v1.Daemon.RevokeInvite:input_type -> soma.daemon.v1.RevokeInviteRequest
+	24, // 32: soma.daemon.v1.Daemon.UpsertDocument:input_type -> soma.daemon.v1.UpsertDocumentRequest
+	26, // 33: soma.daemon.v1.Daemon.GetDocument:input_type -> soma.daemon.v1.GetDocumentRequest
+	28, // 34: soma.daemon.v1.Daemon.DiffDocument:input_type -> soma.daemon.v1.DiffDocumentRequest
+	30, // 35: soma.daemon.v1.Daemon.ListDocuments:input_type -> soma.daemon.v1.ListDocumentsRequest
+	32, // 36: soma.daemon.v1.Daemon.SearchDocuments:input_type -> soma.daemon.v1.SearchDocumentsRequest
+	34, // 37: soma.daemon.v1.Daemon.DeleteDocument:input_type -> soma.daemon.v1.DeleteDocumentRequest
+	37, // 38: soma.daemon.v1.Daemon.CreatePage:input_type -> soma.daemon.v1.CreatePageRequest
+	38, // 39: soma.daemon.v1.Daemon.GetPage:input_type -> soma.daemon.v1.GetPageRequest
+	39, // 40: soma.daemon.v1.Daemon.ListPages:input_type -> soma.daemon.v1.ListPagesRequest
+	40, // 41: soma.daemon.v1.Daemon.RenamePage:input_type -> soma.daemon.v1.RenamePageRequest
+	41, // 42: soma.daemon.v1.Daemon.MovePage:input_type -> soma.daemon.v1.MovePageRequest
+	42, // 43: soma.daemon.v1.Daemon.ArchivePage:input_type -> soma.daemon.v1.ArchivePageRequest
+	43, // 44: soma.daemon.v1.Daemon.DeletePage:input_type -> soma.daemon.v1.DeletePageRequest
+	44, // 45: soma.daemon.v1.Daemon.RestorePage:input_type -> soma.daemon.v1.RestorePageRequest
+	45, // 46: soma.daemon.v1.Daemon.ListTrash:input_type -> soma.daemon.v1.ListTrashRequest
+	47, // 47: soma.daemon.v1.Daemon.UploadBlob:input_type -> soma.daemon.v1.UploadBlobRequest
+	48, // 48: soma.daemon.v1.Daemon.ReadBlob:input_type -> soma.daemon.v1.ReadBlobRequest
+	50, // 49: soma.daemon.v1.Daemon.StatBlob:input_type -> soma.daemon.v1.StatBlobRequest
+	51, // 50: soma.daemon.v1.Daemon.ListBlobs:input_type -> soma.daemon.v1.ListBlobsRequest
+	52, // 51: soma.daemon.v1.Daemon.RemoveBlob:input_type -> soma.daemon.v1.RemoveBlobRequest
+	54, // 52: soma.daemon.v1.Daemon.SaveDraft:input_type -> soma.daemon.v1.SaveDraftRequest
+	55, // 53: soma.daemon.v1.Daemon.GetDraft:input_type -> soma.daemon.v1.GetDraftRequest
+	56, // 54: soma.daemon.v1.Daemon.ListDrafts:input_type -> soma.daemon.v1.ListDraftsRequest
+	57, // 55: soma.daemon.v1.Daemon.DiscardDraft:input_type -> soma.daemon.v1.DiscardDraftRequest
+	58, // 56: soma.daemon.v1.Daemon.RestoreDraft:input_type -> soma.daemon.v1.RestoreDraftRequest
+	60, // 57: soma.daemon.v1.Daemon.PutRecord:input_type -> soma.daemon.v1.PutRecordRequest
+	61, // 58: soma.daemon.v1.Daemon.GetRecord:input_type -> soma.daemon.v1.GetRecordRequest
+	62, // 59: soma.daemon.v1.Daemon.ListRecords:input_type -> soma.daemon.v1.ListRecordsRequest
+	63, // 60: soma.daemon.v1.Daemon.DeleteRecord:input_type -> soma.daemon.v1.DeleteRecordRequest
+	64, // 61: soma.daemon.v1.Daemon.WatchRecords:input_type -> soma.daemon.v1.WatchRecordsRequest
+	66, // 62: soma.daemon.v1.Daemon.GetItem:input_type -> soma.daemon.v1.GetItemRequest
+	68, // 63: soma.daemon.v1.Daemon.SetItem:input_type -> soma.daemon.v1.SetItemRequest
+	3,  // 64: soma.daemon.v1.Daemon.GetStatus:output_type -> soma.daemon.v1.Status
+	6,  // 65: soma.daemon.v1.Daemon.SubscribeDomainEvents:output_type -> soma.daemon.v1.DomainEvent
+	7,  // 66: soma.daemon.v1.Daemon.CreateSpace:output_type -> soma.daemon.v1.Space
+	7,  // 67: soma.daemon.v1.Daemon.GetSpace:output_type -> soma.daemon.v1.Space
+	11, // 68: soma.daemon.v1.Daemon.ListSpaces:output_type -> soma.daemon.v1.ListSpacesResponse
+	7,  // 69: soma.daemon.v1.Daemon.RenameSpace:output_type -> soma.daemon.v1.Space
+	7,  // 70: soma.daemon.v1.Daemon.JoinSpace:output_type -> soma.daemon.v1.Space
+	72, // 71: soma.daemon.v1.Daemon.LeaveSpace:output_type -> google.protobuf.Empty
+	17, // 72: soma.daemon.v1.Daemon.ListMembers:output_type -> soma.daemon.v1.ListMembersResponse
+	72, // 73: soma.daemon.v1.Daemon.AddMember:output_type -> google.protobuf.Empty
+	72, // 74: soma.daemon.v1.Daemon.SetMemberRole:output_type -> google.protobuf.Empty
+	72, // 75: soma.daemon.v1.Daemon.RemoveMember:output_type -> google.protobuf.Empty
+	22, // 76: soma.daemon.v1.Daemon.CreateInvite:output_type -> soma.daemon.v1.CreateInviteResponse
+	72, // 77: soma.daemon.v1.Daemon.RevokeInvite:output_type -> google.protobuf.Empty
+	25, // 78: soma.daemon.v1.Daemon.UpsertDocument:output_type -> soma.daemon.v1.Revision
+	27, // 79: soma.daemon.v1.Daemon.GetDocument:output_type -> soma.daemon.v1.Document
+	29, // 80: soma.daemon.v1.Daemon.DiffDocument:output_type -> soma.daemon.v1.DiffDocumentResponse
+	31, // 81: soma.daemon.v1.Daemon.ListDocuments:output_type -> soma.daemon.v1.DocumentInfo
+	33, // 82: soma.daemon.v1.Daemon.SearchDocuments:output_type -> soma.daemon.v1.SearchDocumentsResponse
+	72, // 83: soma.daemon.v1.Daemon.DeleteDocument:output_type -> google.protobuf.Empty
+	35, // 84: soma.daemon.v1.Daemon.CreatePage:output_type -> soma.daemon.v1.Page
+	35, // 85: soma.daemon.v1.Daemon.GetPage:output_type -> soma.daemon.v1.Page
+	35, // 86: soma.daemon.v1.Daemon.ListPages:output_type -> soma.daemon.v1.Page
+	35, // 87: soma.daemon.v1.Daemon.RenamePage:output_type -> soma.daemon.v1.Page
+	35, // 88: soma.daemon.v1.Daemon.MovePage:output_type -> soma.daemon.v1.Page
+	35, // 89: soma.daemon.v1.Daemon.ArchivePage:output_type -> soma.daemon.v1.Page
+	72, // 90: soma.daemon.v1.Daemon.DeletePage:output_type -> google.protobuf.Empty
+	35, // 91: soma.daemon.v1.Daemon.RestorePage:output_type -> soma.daemon.v1.Page
+	35, // 92: soma.daemon.v1.Daemon.ListTrash:output_type -> soma.daemon.v1.Page
+	46, // 93: soma.daemon.v1.Daemon.UploadBlob:output_type -> soma.daemon.v1.BlobInfo
+	49, // 94: soma.daemon.v1.Daemon.ReadBlob:output_type -> soma.daemon.v1.ReadBlobResponse
+	46, // 95: soma.daemon.v1.Daemon.StatBlob:output_type -> soma.daemon.v1.BlobInfo
+	46, // 96: soma.daemon.v1.Daemon.ListBlobs:output_type -> soma.daemon.v1.BlobInfo
+	72, // 97: soma.daemon.v1.Daemon.RemoveBlob:output_type -> google.protobuf.Empty
+	72, // 98: soma.daemon.v1.Daemon.SaveDraft:output_type -> google.protobuf.Empty
+	53, // 99: soma.daemon.v1.Daemon.GetDraft:output_type -> soma.daemon.v1.Draft
+	53, // 100: soma.daemon.v1.Daemon.ListDrafts:output_type -> soma.daemon.v1.Draft
+	72, // 101: soma.daemon.v1.Daemon.DiscardDraft:output_type -> google.protobuf.Empty
+	53, // 102: soma.daemon.v1.Daemon.RestoreDraft:output_type -> soma.daemon.v1.Draft
+	72, // 103: soma.daemon.v1.Daemon.PutRecord:output_type -> google.protobuf.Empty
+	59, // 104: soma.daemon.v1.Daemon.GetRecord:output_type -> soma.daemon.v1.Record
+	59, // 105: soma.daemon.v1.Daemon.ListRecords:output_type -> soma.daemon.v1.Record
+	72, // 106: soma.daemon.v1.Daemon.DeleteRecord:output_type -> google.protobuf.Empty
+	65, // 107: soma.daemon.v1.Daemon.WatchRecords:output_type -> soma.daemon.v1.RecordChange
+	67, // 108: soma.daemon.v1.Daemon.GetItem:output_type -> soma.daemon.v1.GetItemResponse
+	69, // 109: soma.daemon.v1.Daemon.SetItem:output_type -> soma.daemon.v1.SetItemResponse
+	64, // [64:110] is the sub-list for method output_type
+	18, // [18:64] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_soma_daemon_v1_daemon_proto_init() }
@@ -4827,11 +4779,11 @@ func file_soma_daemon_v1_daemon_proto_init() {
 		return
 	}
 	file_soma_daemon_v1_daemon_proto_msgTypes[22].OneofWrappers = []any{}
-	file_soma_daemon_v1_daemon_proto_msgTypes[46].OneofWrappers = []any{
+	file_soma_daemon_v1_daemon_proto_msgTypes[45].OneofWrappers = []any{
 		(*UploadBlobRequest_Header_)(nil),
 		(*UploadBlobRequest_Chunk)(nil),
 	}
-	file_soma_daemon_v1_daemon_proto_msgTypes[48].OneofWrappers = []any{
+	file_soma_daemon_v1_daemon_proto_msgTypes[47].OneofWrappers = []any{
 		(*ReadBlobResponse_Info)(nil),
 		(*ReadBlobResponse_Chunk)(nil),
 	}
@@ -4841,7 +4793,7 @@ func file_soma_daemon_v1_daemon_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_soma_daemon_v1_daemon_proto_rawDesc), len(file_soma_daemon_v1_daemon_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   71,
+			NumMessages:   70,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -132,9 +132,10 @@ type DaemonClient interface {
 	DeletePage(ctx context.Context, in *DeletePageRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// RestorePage takes a page out of the archive and out of the trash.
 	RestorePage(ctx context.Context, in *RestorePageRequest, opts ...grpc.CallOption) (*Page, error)
-	ListTrash(ctx context.Context, in *ListTrashRequest, opts ...grpc.CallOption) (*ListTrashResponse, error)
+	ListTrash(ctx context.Context, in *ListTrashRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Page], error)
 	// UploadBlob takes a header and then the bytes, in chunks of at most 4 MiB. It is
-	// complete when the client ends the stream; one that it cancels leaves nothing.
+	// complete when the client ends the stream; one that it cancels leaves nothing. Some
+	// clients, grpc-js for one, end a stream before they cancel it: they say the size.
 	UploadBlob(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[UploadBlobRequest, BlobInfo], error)
 	// ReadBlob returns the blob's info and then the bytes, in chunks of at most 1 MiB.
 	ReadBlob(ctx context.Context, in *ReadBlobRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReadBlobResponse], error)
@@ -158,7 +159,8 @@ type DaemonClient interface {
 	// WatchRecords tells what changes in a collection. Response headers: as of
 	// SubscribeDomainEvents.
 	WatchRecords(ctx context.Context, in *WatchRecordsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RecordChange], error)
-	// GetItem and SetItem are what a Storage of @tanstack/db needs: whole collections.
+	// GetItem and SetItem are what a Storage of @tanstack/db needs: whole collections. Its
+	// removeItem is a SetItem of {}.
 	GetItem(ctx context.Context, in *GetItemRequest, opts ...grpc.CallOption) (*GetItemResponse, error)
 	SetItem(ctx context.Context, in *SetItemRequest, opts ...grpc.CallOption) (*SetItemResponse, error)
 }
@@ -478,19 +480,28 @@ func (c *daemonClient) RestorePage(ctx context.Context, in *RestorePageRequest, 
 	return out, nil
 }
 
-func (c *daemonClient) ListTrash(ctx context.Context, in *ListTrashRequest, opts ...grpc.CallOption) (*ListTrashResponse, error) {
+func (c *daemonClient) ListTrash(ctx context.Context, in *ListTrashRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Page], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(ListTrashResponse)
-	err := c.cc.Invoke(ctx, Daemon_ListTrash_FullMethodName, in, out, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Daemon_ServiceDesc.Streams[3], Daemon_ListTrash_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	x := &grpc.GenericClientStream[ListTrashRequest, Page]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Daemon_ListTrashClient = grpc.ServerStreamingClient[Page]
 
 func (c *daemonClient) UploadBlob(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[UploadBlobRequest, BlobInfo], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Daemon_ServiceDesc.Streams[3], Daemon_UploadBlob_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Daemon_ServiceDesc.Streams[4], Daemon_UploadBlob_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -503,7 +514,7 @@ type Daemon_UploadBlobClient = grpc.ClientStreamingClient[UploadBlobRequest, Blo
 
 func (c *daemonClient) ReadBlob(ctx context.Context, in *ReadBlobRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ReadBlobResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Daemon_ServiceDesc.Streams[4], Daemon_ReadBlob_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Daemon_ServiceDesc.Streams[5], Daemon_ReadBlob_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -532,7 +543,7 @@ func (c *daemonClient) StatBlob(ctx context.Context, in *StatBlobRequest, opts .
 
 func (c *daemonClient) ListBlobs(ctx context.Context, in *ListBlobsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[BlobInfo], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Daemon_ServiceDesc.Streams[5], Daemon_ListBlobs_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Daemon_ServiceDesc.Streams[6], Daemon_ListBlobs_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -581,7 +592,7 @@ func (c *daemonClient) GetDraft(ctx context.Context, in *GetDraftRequest, opts .
 
 func (c *daemonClient) ListDrafts(ctx context.Context, in *ListDraftsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Draft], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Daemon_ServiceDesc.Streams[6], Daemon_ListDrafts_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Daemon_ServiceDesc.Streams[7], Daemon_ListDrafts_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -640,7 +651,7 @@ func (c *daemonClient) GetRecord(ctx context.Context, in *GetRecordRequest, opts
 
 func (c *daemonClient) ListRecords(ctx context.Context, in *ListRecordsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Record], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Daemon_ServiceDesc.Streams[7], Daemon_ListRecords_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Daemon_ServiceDesc.Streams[8], Daemon_ListRecords_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -669,7 +680,7 @@ func (c *daemonClient) DeleteRecord(ctx context.Context, in *DeleteRecordRequest
 
 func (c *daemonClient) WatchRecords(ctx context.Context, in *WatchRecordsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[RecordChange], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &Daemon_ServiceDesc.Streams[8], Daemon_WatchRecords_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &Daemon_ServiceDesc.Streams[9], Daemon_WatchRecords_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -770,9 +781,10 @@ type DaemonServer interface {
 	DeletePage(context.Context, *DeletePageRequest) (*emptypb.Empty, error)
 	// RestorePage takes a page out of the archive and out of the trash.
 	RestorePage(context.Context, *RestorePageRequest) (*Page, error)
-	ListTrash(context.Context, *ListTrashRequest) (*ListTrashResponse, error)
+	ListTrash(*ListTrashRequest, grpc.ServerStreamingServer[Page]) error
 	// UploadBlob takes a header and then the bytes, in chunks of at most 4 MiB. It is
-	// complete when the client ends the stream; one that it cancels leaves nothing.
+	// complete when the client ends the stream; one that it cancels leaves nothing. Some
+	// clients, grpc-js for one, end a stream before they cancel it: they say the size.
 	UploadBlob(grpc.ClientStreamingServer[UploadBlobRequest, BlobInfo]) error
 	// ReadBlob returns the blob's info and then the bytes, in chunks of at most 1 MiB.
 	ReadBlob(*ReadBlobRequest, grpc.ServerStreamingServer[ReadBlobResponse]) error
@@ -796,7 +808,8 @@ type DaemonServer interface {
 	// WatchRecords tells what changes in a collection. Response headers: as of
 	// SubscribeDomainEvents.
 	WatchRecords(*WatchRecordsRequest, grpc.ServerStreamingServer[RecordChange]) error
-	// GetItem and SetItem are what a Storage of @tanstack/db needs: whole collections.
+	// GetItem and SetItem are what a Storage of @tanstack/db needs: whole collections. Its
+	// removeItem is a SetItem of {}.
 	GetItem(context.Context, *GetItemRequest) (*GetItemResponse, error)
 	SetItem(context.Context, *SetItemRequest) (*SetItemResponse, error)
 	mustEmbedUnimplementedDaemonServer()
@@ -893,8 +906,8 @@ func (UnimplementedDaemonServer) DeletePage(context.Context, *DeletePageRequest)
 func (UnimplementedDaemonServer) RestorePage(context.Context, *RestorePageRequest) (*Page, error) {
 	return nil, status.Error(codes.Unimplemented, "method RestorePage not implemented")
 }
-func (UnimplementedDaemonServer) ListTrash(context.Context, *ListTrashRequest) (*ListTrashResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method ListTrash not implemented")
+func (UnimplementedDaemonServer) ListTrash(*ListTrashRequest, grpc.ServerStreamingServer[Page]) error {
+	return status.Error(codes.Unimplemented, "method ListTrash not implemented")
 }
 func (UnimplementedDaemonServer) UploadBlob(grpc.ClientStreamingServer[UploadBlobRequest, BlobInfo]) error {
 	return status.Error(codes.Unimplemented, "method UploadBlob not implemented")
@@ -1451,23 +1464,16 @@ func _Daemon_RestorePage_Handler(srv interface{}, ctx context.Context, dec func(
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Daemon_ListTrash_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ListTrashRequest)
-	if err := dec(in); err != nil {
-		return nil, err
+func _Daemon_ListTrash_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(ListTrashRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
 	}
-	if interceptor == nil {
-		return srv.(DaemonServer).ListTrash(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: Daemon_ListTrash_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(DaemonServer).ListTrash(ctx, req.(*ListTrashRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+	return srv.(DaemonServer).ListTrash(m, &grpc.GenericServerStream[ListTrashRequest, Page]{ServerStream: stream})
 }
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Daemon_ListTrashServer = grpc.ServerStreamingServer[Page]
 
 func _Daemon_UploadBlob_Handler(srv interface{}, stream grpc.ServerStream) error {
 	return srv.(DaemonServer).UploadBlob(&grpc.GenericServerStream[UploadBlobRequest, BlobInfo]{ServerStream: stream})
@@ -1837,10 +1843,6 @@ var Daemon_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Daemon_RestorePage_Handler,
 		},
 		{
-			MethodName: "ListTrash",
-			Handler:    _Daemon_ListTrash_Handler,
-		},
-		{
 			MethodName: "StatBlob",
 			Handler:    _Daemon_StatBlob_Handler,
 		},
@@ -1899,6 +1901,11 @@ var Daemon_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "ListPages",
 			Handler:       _Daemon_ListPages_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "ListTrash",
+			Handler:       _Daemon_ListTrash_Handler,
 			ServerStreams: true,
 		},
 		{

@@ -119,8 +119,7 @@ func (d *daemon) endWatch(srv any, stream grpc.ServerStream, info *grpc.StreamSe
 		return err
 	case <-d.stopping:
 		end()
-		<-watch
-		return errStopping
+		return errors.Join(errStopping, <-watch)
 	}
 }
 

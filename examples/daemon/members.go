@@ -39,7 +39,7 @@ func newMember(r *pb.AddMemberRequest) (m soma.NewMember, err error) {
 	}
 	m.Kind = soma.Kind(r.GetKind())
 	if m.Role, err = role(r.GetRole()); err == nil {
-		m.Peer, err = peer(r.GetPeerId())
+		m.Peer, err = soma.ParsePeerID(r.GetPeerId())
 	}
 	return m, err
 }
@@ -49,7 +49,7 @@ func (d *daemon) SetMemberRole(ctx context.Context, r *pb.SetMemberRoleRequest) 
 	if err != nil {
 		return nil, err
 	}
-	who, err := peer(r.GetPeerId())
+	who, err := soma.ParsePeerID(r.GetPeerId())
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func (d *daemon) SetMemberRole(ctx context.Context, r *pb.SetMemberRoleRequest) 
 }
 
 func (d *daemon) RemoveMember(ctx context.Context, r *pb.RemoveMemberRequest) (*emptypb.Empty, error) {
-	who, err := peer(r.GetPeerId())
+	who, err := soma.ParsePeerID(r.GetPeerId())
 	if err != nil {
 		return nil, err
 	}
@@ -91,12 +91,4 @@ func role(r pb.Role) (soma.Role, error) {
 		return 0, fmt.Errorf("role %d: %w", r, errArgument)
 	}
 	return soma.Role(r), nil
-}
-
-func peer(text string) (id soma.PeerID, err error) {
-	if text == "" {
-		return id, fmt.Errorf("peer_id is missing: %w", errArgument)
-	}
-	err = id.UnmarshalText([]byte(text))
-	return id, err
 }

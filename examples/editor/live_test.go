@@ -557,6 +557,7 @@ func TestLiveScreenshot(t *testing.T) {
 		const context = await browser.newContext({ viewport: { width: 1280, height: 800 } })
 		tabs.phone = await tab(context, $0)
 		const { phone } = tabs
+		await status(phone, 'Saved') // it has gone to the first page by itself
 		await phone.evaluate(() => localStorage.setItem('name', 'Bert'))
 		await phone.goto(anna.url())
 		await phone.reload()

@@ -103,6 +103,9 @@ func (s *site) dialHocuspocus(t *testing.T, document soma.DocumentID) *client {
 	return c
 }
 
+// also is a client of another document, on the connection of c.
+func (c *client) also(name string) *client { return &client{t: c.t, conn: c.conn, name: name} }
+
 func dial(t *testing.T, url string, header http.Header) *client {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

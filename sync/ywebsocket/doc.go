@@ -33,7 +33,8 @@
 // # What is promised
 //
 // An update is on the disk before Hocuspocus' SyncStatus says so, and before any other
-// client sees it, or as near as soma.WithRelaxedDurability leaves it. What is changed in Go, or comes from other members, goes to all clients.
+// client sees it, or as near as soma.WithRelaxedDurability leaves it. What is changed in Go,
+// or comes from other members, goes to all clients.
 // An update that cannot be stored is never acknowledged. One of a client that may only
 // read is answered (SyncStatus 0, or y-websocket's permission denied) and not stored; the
 // connection stays.

@@ -274,8 +274,8 @@ func TestHocuspocusViewer(t *testing.T) {
 func TestSeveralDocuments(t *testing.T) {
 	s := serve(t)
 	a := s.dialHocuspocus(t, "a")
-	b := &client{t: t, conn: a.conn, name: string(s.space) + "/b\x00session"}
-	other := &client{t: t, conn: a.conn, name: "elsewhere/c"}
+	b := a.also(string(s.space) + "/b\x00session")
+	other := a.also("elsewhere/c")
 	a.send(yprotocol.Token(writer))
 	want[yprotocol.Authenticated](a)
 	b.send(yprotocol.Token("wrong"), yprotocol.SyncStep1{0}) // the rest is passed over
@@ -308,7 +308,7 @@ func TestClosedDocumentsDoNotCount(t *testing.T) {
 	s := serve(t)
 	first := s.dialHocuspocus(t, "page")
 	for i := range ywebsocket.MaxDocuments + 1 {
-		c := &client{t: t, conn: first.conn, name: fmt.Sprintf("%s/%d", s.space, i)}
+		c := first.also(fmt.Sprintf("%s/%d", s.space, i))
 		c.send(yprotocol.Token(writer))
 		m, err := c.next()
 		if _, ok := m.(yprotocol.Authenticated); !ok {
@@ -323,7 +323,7 @@ func TestTooManyDocuments(t *testing.T) {
 	s := serve(t)
 	first := s.dialHocuspocus(t, "page")
 	for i := range ywebsocket.MaxDocuments + 1 {
-		c := &client{t: t, conn: first.conn, name: fmt.Sprintf("%s/%d", s.space, i)}
+		c := first.also(fmt.Sprintf("%s/%d", s.space, i))
 		c.send(yprotocol.Token(writer))
 		if i < ywebsocket.MaxDocuments {
 			want[yprotocol.Authenticated](c)

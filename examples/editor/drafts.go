@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
+	"strconv"
 
 	"github.com/soma-sdk/soma"
 )
@@ -26,9 +28,7 @@ func (s *server) addDrafts(mux *http.ServeMux) {
 	}))
 	mux.Handle("GET /api/spaces/{space}/pages/{page}/draft", endpoint(s.draft))
 	mux.Handle("POST /api/spaces/{space}/pages/{page}/draft", endpoint(s.applyDraft))
-	mux.Handle("DELETE /api/spaces/{space}/pages/{page}/draft", endpoint(func(r *http.Request, _ none) (any, error) {
-		return nil, drafts.Discard(r.Context(), spaceOf(r), documentOf(r))
-	}))
+	mux.Handle("DELETE /api/spaces/{space}/pages/{page}/draft", endpoint(s.dropDraft))
 }
 
 // draft returns the draft of a page, null for none, also one that was cleared because others changed the
@@ -54,9 +54,34 @@ func (s *server) draft(r *http.Request, _ none) (any, error) {
 func (s *server) applyDraft(r *http.Request, draft soma.Draft) (any, error) {
 	var held snippet
 	if err := json.Unmarshal([]byte(draft.Snippet), &held); err != nil {
-		return nil, fmt.Errorf("%w: %w", errBadJSON, err)
+		return nil, fmt.Errorf("%w: %w", errBadRequest, err)
 	}
 	_, err := s.db.Documents().Upsert(r.Context(), spaceOf(r), documentOf(r), held.Update,
 		soma.WithDraft(draft.UpdatedAtMs), soma.WithSource(soma.SourceDaemon))
+	return nil, err
+}
+
+// dropDraft discards the draft of a page, if there is one; with ?until= not one that is
+// newer. The page asks for that when all words are stored: nothing is left to write, so no
+// role is needed, which the member may have lost in the meantime.
+func (s *server) dropDraft(r *http.Request, _ none) (any, error) {
+	until := int64(math.MaxInt64)
+	if query := r.URL.Query(); query.Has("until") {
+		var err error
+		if until, err = strconv.ParseInt(query.Get("until"), 10, 64); err != nil {
+			return nil, fmt.Errorf("%w: until: %w", errBadRequest, err)
+		}
+	}
+	drafts := s.db.Mailbox()
+	draft, err := drafts.Get(r.Context(), spaceOf(r), documentOf(r))
+	if err == nil && draft.UpdatedAtMs > until {
+		return nil, nil
+	}
+	if err == nil || errors.Is(err, soma.ErrCorrupt) { // which Discard removes
+		err = drafts.Discard(r.Context(), spaceOf(r), documentOf(r))
+	}
+	if errors.Is(err, soma.ErrNotFound) {
+		return nil, nil
+	}
 	return nil, err
 }

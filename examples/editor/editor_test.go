@@ -200,7 +200,7 @@ func TestBadInput(t *testing.T) {
 		{"PUT", "draft", `{"spaceId":"a"}`, 400},
 		{"PUT", "draft", `{"spaceId":"a","documentId":"b","snippet":"` + strings.Repeat("a", maxSnippet+1) + `","updatedAtMs":1}`, 413},
 		{"POST", in + "/pages/" + page + "/draft", "{}", 400},
-		{"DELETE", in + "/pages/" + page + "/draft", "", 404},
+		{"DELETE", in + "/pages/%00/draft", "", 400},
 	} {
 		err := call(s.user, tt.method, s.URL+"/api/"+tt.path, tt.body, nil)
 		if err == nil || !strings.HasPrefix(err.Error(), fmt.Sprint(tt.want)) {
@@ -320,6 +320,23 @@ func TestDraft(t *testing.T) {
 	got = nil
 	if s.call(t, "GET", path, nil, &got); got != nil {
 		t.Errorf("a discarded draft = %s, want none", js(got))
+	}
+
+	// What is stored is asked to be dropped, and a newer draft of another tab stays.
+	draft.UpdatedAtMs = time.Now().UnixMilli() + 2000
+	s.call(t, "PUT", "draft", draft, nil)
+	if err := call(s.user, "DELETE", s.URL+"/api/"+path+"?until=now", nil, nil); err == nil || !strings.HasPrefix(err.Error(), "400") {
+		t.Errorf("DELETE until now = %v, want 400", err)
+	}
+	for _, tt := range []struct {
+		until int64
+		stays bool
+	}{{draft.UpdatedAtMs - 1, true}, {draft.UpdatedAtMs, false}, {draft.UpdatedAtMs, false}} {
+		s.call(t, "DELETE", fmt.Sprintf("%s?until=%d", path, tt.until), nil, nil)
+		got = nil
+		if s.call(t, "GET", path, nil, &got); (got != nil) != tt.stays {
+			t.Errorf("after DELETE until %d of one of %d the draft = %s", tt.until, draft.UpdatedAtMs, js(got))
+		}
 	}
 }
 

@@ -35,7 +35,7 @@ func endpoint[In any](fn func(r *http.Request, in In) (any, error)) http.Handler
 	}
 }
 
-var errBadJSON = errors.New("the body is not what is expected")
+var errBadRequest = errors.New("the request is not what is expected")
 
 func read[In any](r *http.Request, in *In) error {
 	if _, empty := any(in).(*none); empty {
@@ -50,7 +50,7 @@ func read[In any](r *http.Request, in *In) error {
 		}
 		err = errors.Join(errors.New("there is more than one value"), err)
 	}
-	return fmt.Errorf("%w: %w", errBadJSON, err)
+	return fmt.Errorf("%w: %w", errBadRequest, err)
 }
 
 // answer sends v, which is made of what JSON has.
@@ -86,7 +86,7 @@ func statusOf(err error) int {
 		{http.StatusRequestEntityTooLarge, []error{soma.ErrTooLarge}},
 		{http.StatusInsufficientStorage, []error{soma.ErrQuota, soma.ErrDiskFull}},
 		{http.StatusBadRequest, []error{
-			errBadJSON, soma.ErrInvalidOption, soma.ErrInvalidID, soma.ErrInvalidName, soma.ErrInvalidTicket, soma.ErrTicketExpired,
+			errBadRequest, soma.ErrInvalidOption, soma.ErrInvalidID, soma.ErrInvalidName, soma.ErrInvalidTicket, soma.ErrTicketExpired,
 			soma.ErrInvalidPlace, soma.ErrInvalidDraft, soma.ErrInvalidUpdate, soma.ErrInvalidMIME,
 		}},
 	} {

@@ -453,8 +453,10 @@ func TestLiveDraft(t *testing.T) {
 		await until('it is restored', async () => (await text(a)) === 'saved words of b and of a')
 		await status(a, 'Saved')
 		await a.waitForTimeout(500)
-		if (await a.getByRole('alert').count()) throw new Error('it is offered again')
-		await a.context().close()
+		if (await a.getByRole('alert').count()) throw new Error('it is offered again')`)
+	noProblems(t, b)
+	b.run(nil, `
+		await tabs.a.context().close()
 		for (const name in tabs) delete tabs[name]`)
 	var draft *soma.Draft
 	if p.call("GET", path, nil, &draft); draft != nil {

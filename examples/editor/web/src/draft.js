@@ -27,7 +27,7 @@ export class Draft {
     this.base = Y.encodeStateVector(this.doc)
     this.cancel()
     localStorage.removeItem(this.key)
-    if (kept) saving.then(() => this.apply(kept)).catch(console.warn) // which clears it
+    if (kept) saving.then(() => call('DELETE', `${this.path}?until=${kept.updatedAtMs}`)).catch(console.warn)
   }
 
   // Keeps what is not stored yet, unless it is soon.
@@ -73,19 +73,15 @@ export class Draft {
     return { text: missing.map(({ text }) => text).join(' '), update: Y.mergeUpdates(missing.map(({ update }) => update)) }
   }
 
-  async restore({ update }) {
-    await this.apply(this.draftOf(update))
-    this.forget()
-  }
-
   // The program writes the draft into the document, and clears it with that.
-  async apply(draft) {
-    await call('POST', this.path, { ...draft, updatedAtMs: Date.now() })
+  async restore({ update }) {
+    await call('POST', this.path, this.draftOf(update))
+    this.forget()
   }
 
   async discard() {
     this.forget()
-    await call('DELETE', this.path).catch(() => {}) // there may be none
+    await call('DELETE', this.path)
   }
 
   forget() {

@@ -73,13 +73,10 @@ func (s *server) dropDraft(r *http.Request, _ none) (any, error) {
 		}
 	}
 	drafts := s.db.Mailbox()
-	draft, err := drafts.Get(r.Context(), spaceOf(r), documentOf(r))
-	if err == nil && draft.UpdatedAtMs > until {
+	if draft, err := drafts.Get(r.Context(), spaceOf(r), documentOf(r)); err == nil && draft.UpdatedAtMs > until {
 		return nil, nil
 	}
-	if err == nil || errors.Is(err, soma.ErrCorrupt) { // which Discard removes
-		err = drafts.Discard(r.Context(), spaceOf(r), documentOf(r))
-	}
+	err := drafts.Discard(r.Context(), spaceOf(r), documentOf(r))
 	if errors.Is(err, soma.ErrNotFound) {
 		return nil, nil
 	}
